@@ -1,0 +1,62 @@
+/** One closed interval of one instrument, and the event that brings the bars of one as-of. */
+import { Schema } from "effect"
+import { InstrumentId } from "./Instrument.ts"
+import { TimeFrame } from "./TimeFrame.ts"
+import * as EventType from "./wire/EventType.ts"
+import { EpochMs, Identifier } from "./wire/Ids.ts"
+import { Limits } from "./wire/Limits.ts"
+
+const Price = Schema.Finite.pipe(Schema.positive())
+
+export const Bar = Schema.Struct({
+  instrument: InstrumentId,
+  timeFrame: TimeFrame,
+  openTime: EpochMs,
+  /** Exclusive end; the bar is visible from max(closeTime, knownAt) on. */
+  closeTime: EpochMs,
+  open: Price,
+  high: Price,
+  low: Price,
+  close: Price,
+  /** In base units; null where the source has none (a close-only series). */
+  volume: Schema.NullOr(Schema.Finite.pipe(Schema.nonNegative())),
+  /** Whether only closes are known: open, high and low are then copies. */
+  closeOnly: Schema.Boolean,
+  /** The feed it came from. */
+  source: Identifier,
+  /** Position within its source, from 0. */
+  sequence: Schema.NonNegativeInt,
+  /** 0 for the first report, rising with corrections. */
+  revision: Schema.NonNegativeInt,
+  knownAt: EpochMs
+})
+export type Bar = typeof Bar.Type
+
+/** All bars that became visible at one as-of: features, opinions and decisions wait for the whole event. */
+export const BarsClosed = EventType.make({
+  type: "BarsClosed",
+  version: 1,
+  schema: Schema.Struct({
+    asOf: EpochMs,
+    timeFrame: TimeFrame,
+    /** Counts the as-ofs of a run from 0. */
+    index: Schema.NonNegativeInt,
+    /** Bars of the warm-up are learned from and never traded on. */
+    warmUp: Schema.Boolean,
+    bars: Schema.Array(Bar).pipe(Schema.minItems(1), Schema.maxItems(Limits.barsPerEventMax))
+  })
+})
+export type BarsClosed = EventType.EventOf<typeof BarsClosed>
+
+/** The feed has nothing more to give. */
+export const FeedEnded = EventType.make({
+  type: "FeedEnded",
+  version: 1,
+  schema: Schema.Struct({ asOf: EpochMs, reason: Schema.String.pipe(Schema.maxLength(Limits.reasonCharsMax)) })
+})
+export type FeedEnded = EventType.EventOf<typeof FeedEnded>
+
+/** The journal stream that the market-data agent writes. */
+export const barsStream = "bars"
+export const barsEvents = [BarsClosed, FeedEnded] as const
+export type BarsEvent = EventType.EventOf<(typeof barsEvents)[number]>

@@ -1,0 +1,60 @@
+/** The shared memory: latest and range by type, as of an instant. */
+import { RpcGroup } from "@effect/rpc"
+import { Schema } from "effect"
+import { Bar } from "../Bar.ts"
+import { ContextItem } from "../ContextItem.ts"
+import { StorageFailed } from "../errors.ts"
+import { InstrumentId } from "../Instrument.ts"
+import { TimeFrame } from "../TimeFrame.ts"
+import { EpochMs, Identifier } from "../wire/Ids.ts"
+import { call } from "../wire/Rpc.ts"
+
+const about = {
+  type: Identifier,
+  instrument: Schema.optional(InstrumentId),
+  /** Only what was known by then; everything when absent. */
+  asOf: Schema.optional(EpochMs)
+}
+
+export const Latest = call("Latest", {
+  payload: about,
+  success: Schema.NullOr(ContextItem),
+  error: StorageFailed
+})
+
+/** Items that occurred in [from, to), oldest first, at most `limit`. */
+export const Range = call("Range", {
+  payload: { ...about, from: EpochMs, to: EpochMs, limit: Schema.Int.pipe(Schema.between(1, 500)) },
+  success: Schema.Array(ContextItem),
+  error: StorageFailed
+})
+
+/** The last `count` bars visible at an as-of, oldest first. */
+export const Bars = call("Bars", {
+  payload: {
+    instrument: InstrumentId,
+    timeFrame: TimeFrame,
+    asOf: EpochMs,
+    count: Schema.Int.pipe(Schema.between(1, 2_000))
+  },
+  success: Schema.Array(Bar),
+  error: StorageFailed
+})
+
+/** Keeps an item; giving it again changes nothing. */
+export const Keep = call("Keep", {
+  payload: { item: ContextItem },
+  success: Schema.Struct({ isNew: Schema.Boolean }),
+  error: StorageFailed
+})
+
+export const ContextState = call("ContextState", {
+  payload: {},
+  success: Schema.Struct({
+    items: Schema.NonNegativeInt,
+    byType: Schema.Array(Schema.Struct({ type: Identifier, items: Schema.NonNegativeInt, latest: Schema.NullOr(EpochMs) }))
+  }),
+  error: StorageFailed
+})
+
+export class ContextRpcs extends RpcGroup.make(Latest, Range, Bars, Keep, ContextState) {}

@@ -1,0 +1,131 @@
+/**
+ * A durable consumer whose effect is rows: what an event does and the receipt for it (how far the consumer has
+ * come) are written in one transaction, so that every event takes effect exactly once, however often the
+ * process dies.
+ *
+ * An event that fails is tried a stated number of times, counted across restarts, then becomes a dead letter
+ * with its cause, and the others flow on. One of a newer version is parked until an upgrade.
+ */
+import type { SqlError } from "@effect/sql"
+import { Chunk, Effect, Either, Stream } from "effect"
+import * as EventType from "../protocols/wire/EventType.ts"
+import { Sequence } from "../protocols/wire/Ids.ts"
+import { DeadLetters } from "./DeadLetters.ts"
+import { Journal, type JournalRecord } from "./Journal.ts"
+import * as Progress from "./Progress.ts"
+import { Store } from "./Store.ts"
+
+export interface ConsumerOptions<Types extends ReadonlyArray<EventType.AnyEventType>> {
+  /** Unique in the node. */
+  readonly name: string
+  readonly stream: string
+  readonly events: Types
+  /** Tries of one event, over all lives of the consumer. */
+  readonly triesMax: number
+  /** The rows an event makes. Runs within the transaction of the receipt. */
+  readonly apply: (event: EventType.EventOf<Types[number]>, record: JournalRecord) => Effect.Effect<void, SqlError.SqlError>
+}
+
+const retryAfterMs = 25
+const retryAfterMaxMs = 2_000
+
+export const open = <const Types extends ReadonlyArray<EventType.AnyEventType>>(options: ConsumerOptions<Types>) =>
+  Effect.gen(function* () {
+    const journal = yield* Journal
+    const store = yield* Store
+    const letters = yield* DeadLetters
+    const { name, stream } = options
+    const { sql } = store
+    const decode = EventType.decoder(options.events)
+    type Row = { readonly sequence: number; readonly attempts: number }
+    const [cursor] = yield* store.read(
+      "read a cursor",
+      sql<Row>`SELECT sequence, attempts FROM cursors WHERE consumer = ${name}`
+    )
+    const start = cursor?.sequence ?? 0
+    const progress = Progress.make(start)
+
+    const receipt = (sequence: number, attempts: number) =>
+      sql`INSERT OR REPLACE INTO cursors ${sql.insert({ consumer: name, sequence, attempts })}`
+
+    const dead = (record: JournalRecord, reason: string) =>
+      letters.record({ consumer: name, subject: `${stream}/${record.sequence}`, reason, data: record.data })
+
+    /** What one record does; undecodable ones are taken out of the way. */
+    const effectOf = (record: JournalRecord) =>
+      Effect.suspend((): Effect.Effect<void, SqlError.SqlError> => {
+        const decoded = decode(record.data)
+        if (Either.isRight(decoded)) return options.apply(decoded.right, record)
+        if (decoded.left._tag !== "Newer") return dead(record, decoded.left.reason)
+        const { type, version } = decoded.left
+        const parked = { consumer: name, sequence: record.sequence, type, version }
+        return Effect.asVoid(sql`INSERT OR IGNORE INTO parked ${sql.insert(parked)}`)
+      })
+
+    const applyAll = (records: ReadonlyArray<JournalRecord>) =>
+      store.write(
+        `apply events to ${name}`,
+        Effect.zipRight(
+          Effect.forEach(records, effectOf, { discard: true }),
+          receipt((records.at(-1) as JournalRecord).sequence, 0)
+        )
+      )
+
+    const applyOne = Effect.fnUntraced(function* (record: JournalRecord, attemptsBefore: number) {
+      let reason = "its tries ended with the process"
+      for (let attempts = attemptsBefore + 1; attempts <= options.triesMax; attempts++) {
+        // On disk before it is made; if even that fails, the store is at fault and not the event.
+        yield* store.write("count a try", receipt(progress.current(), attempts))
+        const result = yield* Effect.either(applyAll([record]))
+        if (Either.isRight(result)) return
+        reason = result.left.reason
+        yield* Effect.logWarning(`${name}: try ${attempts} of event ${record.sequence} failed: ${reason}`)
+        yield* Effect.sleep(Math.min(retryAfterMs * 2 ** attempts, retryAfterMaxMs))
+      }
+      yield* dead(record, `${options.triesMax} tries failed, the last because ${reason}`)
+      yield* store.write("pass over an event", receipt(record.sequence, 0))
+    })
+
+    let attemptsLeftOver = cursor?.attempts ?? 0
+    const applyBatch = Effect.fnUntraced(function* (records: ReadonlyArray<JournalRecord>) {
+      const isWhole = attemptsLeftOver === 0 && Either.isRight(yield* Effect.either(applyAll(records)))
+      if (!isWhole) {
+        for (const record of records) {
+          yield* applyOne(record, attemptsLeftOver)
+          attemptsLeftOver = 0
+          progress.advance(record.sequence)
+        }
+      }
+      progress.advance((records.at(-1) as JournalRecord).sequence)
+    })
+
+    /** Parked events whose version is known by now. */
+    const unpark = Effect.gen(function* () {
+      const rows = yield* store.read(
+        "read parked events",
+        sql<{ sequence: number }>`SELECT sequence FROM parked WHERE consumer = ${name} ORDER BY sequence`
+      )
+      for (const { sequence } of rows) {
+        const record = yield* journal.readOne(stream, Sequence.make(sequence))
+        if (record === undefined || Either.isLeft(decode(record.data))) continue
+        yield* store.write(
+          "apply a parked event",
+          Effect.zipRight(
+            effectOf(record),
+            sql`DELETE FROM parked WHERE consumer = ${name} AND sequence = ${sequence}`
+          )
+        )
+      }
+    })
+
+    return {
+      progress,
+      run: Effect.zipRight(
+        unpark,
+        // Events that arrive together share a transaction.
+        Stream.runForEachChunk(journal.tail(stream, Sequence.make(start)), (chunk) =>
+          applyBatch(Chunk.toReadonlyArray(chunk))
+        )
+      ).pipe(Effect.zipRight(Effect.dieMessage(`The stream "${stream}" ended, which it never does`)))
+    }
+  })

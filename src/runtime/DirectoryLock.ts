@@ -1,0 +1,39 @@
+/**
+ * One process per data directory. The lock is SQLite's own lock on a small file: the operating system lets go
+ * of it when the process dies, however it dies, so that nothing stale is ever left to clean up.
+ */
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { Reactivity } from "@effect/experimental"
+import { SqliteClient } from "@effect/sql-sqlite-node"
+import { Effect, type Scope } from "effect"
+import { DirectoryLocked, StoreUnreadable } from "./errors.ts"
+
+const describeHolder = (directory: string): string => {
+  try {
+    return readFileSync(join(directory, "holder"), "utf8").trim().slice(0, 200)
+  } catch {
+    return "unknown process"
+  }
+}
+
+/** Holds the directory until the scope closes. `holder` is what others are told, like "process 12, run x". */
+export const lockDirectory = (
+  directory: string,
+  holder: string
+): Effect.Effect<void, DirectoryLocked | StoreUnreadable, Scope.Scope> =>
+  Effect.gen(function* () {
+    const path = join(directory, "lock.db")
+    const unreadable = (cause: unknown) => new StoreUnreadable({ path, reason: String(cause) })
+    yield* Effect.try({ try: () => mkdirSync(directory, { recursive: true }), catch: unreadable })
+    const sql = yield* SqliteClient.make({ filename: path, disableWAL: true }).pipe(
+      Effect.provide(Reactivity.layer),
+      Effect.catchAllDefect(unreadable)
+    )
+    yield* Effect.mapError(sql`PRAGMA busy_timeout = 0`, unreadable)
+    yield* Effect.mapError(
+      sql`BEGIN EXCLUSIVE`,
+      () => new DirectoryLocked({ directory, holder: describeHolder(directory) })
+    )
+    yield* Effect.try({ try: () => writeFileSync(join(directory, "holder"), `${holder}\n`), catch: unreadable })
+  }).pipe(Effect.withTracerEnabled(false))

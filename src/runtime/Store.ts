@@ -1,0 +1,195 @@
+/**
+ * The SQLite database of one node in one run, through `@effect/sql-sqlite-node`: the journal where there is no
+ * NATS, and everywhere snapshots, receipts, dead letters and the tables that agents keep.
+ *
+ * Writes are grouped: whatever is waiting goes into one transaction, and each writer hears of its own fate
+ * after the commit. A group in which one fails is undone and its members are tried one by one, so that nobody
+ * fails for another's fault. Pragmas are set on every open, because a reopened database forgets `synchronous`.
+ *
+ * Durability: with `full`, what is acknowledged survives a power loss; with `process`, it survives the death of
+ * the process but not that of the machine. All tables share it.
+ */
+import { closeSync, existsSync, mkdirSync, openSync, readSync, statSync } from "node:fs"
+import { dirname } from "node:path"
+import { Reactivity } from "@effect/experimental"
+import { Migrator, SqlClient, type SqlError } from "@effect/sql"
+import { SqliteClient } from "@effect/sql-sqlite-node"
+import { Cause, Chunk, Context, Deferred, Effect, Exit, Fiber, FiberRef, Layer, Mailbox } from "effect"
+import { sha256 } from "../protocols/wire/Json.ts"
+import { StoreFailed, StoreUnreadable } from "./errors.ts"
+import { migrations } from "./migrations.ts"
+
+export type Durability = "full" | "process"
+
+export interface StoreOptions {
+  readonly path: string
+  readonly durability: Durability
+}
+
+/** Writes that may wait for the next commit. */
+const waitingMax = 10_000
+/** Writes that go into one commit. */
+const groupMax = 1_000
+/** "CNCL": marks the file as ours. */
+const applicationId = 0x434e434c
+
+export class Store extends Context.Tag("conclave/Store")<
+  Store,
+  {
+    readonly path: string
+    readonly sql: SqlClient.SqlClient
+    /**
+     * Runs statements in the next commit and returns once it is on disk. They must not fail for reasons of the
+     * domain (decide before), nor call `write` themselves.
+     */
+    readonly write: <A>(operation: string, statements: Effect.Effect<A, SqlError.SqlError>) => Effect.Effect<A, StoreFailed>
+    readonly read: <A>(operation: string, statements: Effect.Effect<A, SqlError.SqlError>) => Effect.Effect<A, StoreFailed>
+  }
+>() {}
+
+interface Job {
+  readonly operation: string
+  readonly statements: Effect.Effect<unknown, SqlError.SqlError>
+  readonly done: Deferred.Deferred<unknown, StoreFailed>
+}
+
+/** The hash kept beside a row, over everything in it that has meaning. */
+export const rowHash = (...parts: ReadonlyArray<string | number | Uint8Array | null>): string => {
+  let size = 0
+  const chunks = parts.map((part) => {
+    const chunk = part instanceof Uint8Array ? part : Buffer.from(String(part), "utf8")
+    size += chunk.byteLength + 4
+    return chunk
+  })
+  // Lengths between the parts, so that no two rows run together to the same bytes.
+  const bytes = Buffer.allocUnsafe(size)
+  let at = 0
+  for (const chunk of chunks) {
+    at = bytes.writeUInt32LE(chunk.byteLength, at)
+    bytes.set(chunk, at)
+    at += chunk.byteLength
+  }
+  return sha256(bytes).slice(0, 32)
+}
+
+const reasonOf = (cause: unknown): string => {
+  const inner = cause instanceof Error && cause.cause !== undefined ? cause.cause : cause
+  return inner instanceof Error ? inner.message : String(inner)
+}
+
+const refuseForeignFile = (path: string): Effect.Effect<void, StoreUnreadable> =>
+  Effect.suspend(() => {
+    const unreadable = (reason: string) => new StoreUnreadable({ path, reason })
+    try {
+      mkdirSync(dirname(path), { recursive: true })
+      if (!existsSync(path) || statSync(path).size === 0) return Effect.void
+      const header = Buffer.alloc(16)
+      const file = openSync(path, "r")
+      readSync(file, header, 0, 16, 0)
+      closeSync(file)
+      return header.toString("latin1") === "SQLite format 3\u0000" ? Effect.void : unreadable("it is not a database")
+    } catch (cause) {
+      return unreadable(reasonOf(cause))
+    }
+  })
+
+const open = Effect.fnUntraced(function* (options: StoreOptions) {
+  const { durability, path } = options
+  const unreadable = (cause: unknown) => new StoreUnreadable({ path, reason: reasonOf(cause) })
+  yield* refuseForeignFile(path)
+  const sql = yield* SqliteClient.make({ filename: path }).pipe(
+    Effect.provide(Reactivity.layer),
+    Effect.catchAllDefect(unreadable)
+  )
+  const prepare = Effect.gen(function* () {
+    const [{ application_id: marked }] = (yield* sql`PRAGMA application_id`) as [{ application_id: number }]
+    const [{ tables }] = (yield* sql`SELECT count(*) AS tables FROM sqlite_master`) as [{ tables: number }]
+    if (marked !== applicationId && tables > 0) {
+      return yield* Effect.fail(new Error("it is a database of another program"))
+    }
+    yield* sql.unsafe(`PRAGMA application_id = ${applicationId}`)
+    yield* sql.unsafe(`PRAGMA synchronous = ${durability === "full" ? "FULL" : "NORMAL"}`)
+    yield* sql`PRAGMA foreign_keys = ON`
+    yield* sql`PRAGMA trusted_schema = OFF`
+    yield* sql`PRAGMA cell_size_check = ON`
+    yield* sql`PRAGMA busy_timeout = 2000`
+    yield* sql`PRAGMA journal_size_limit = 67108864`
+    yield* Migrator.make({})({ loader: Migrator.fromRecord(migrations), table: "migrations" }).pipe(
+      Effect.provideService(SqlClient.SqlClient, sql)
+    )
+  })
+  yield* prepare.pipe(Effect.mapError(unreadable), Effect.catchAllDefect(unreadable))
+  return sql
+})
+
+const make = Effect.fnUntraced(function* (options: StoreOptions) {
+  const sql = yield* open(options)
+  const queue = yield* Mailbox.make<Job>({ capacity: waitingMax, strategy: "suspend" })
+  const failed = (operation: string, cause: unknown) => new StoreFailed({ operation, reason: reasonOf(cause) })
+
+  /** Runs jobs in one transaction. On any failure, at the commit too, nothing of it remains. */
+  const transact = (jobs: ReadonlyArray<Job>) =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const connection = yield* sql.reserve
+        const context = yield* FiberRef.get(FiberRef.currentContext)
+        const within = Context.add(context, SqlClient.TransactionConnection, [connection, 0])
+        yield* connection.executeRaw("BEGIN IMMEDIATE", [])
+        const work = Effect.forEach(jobs, (job) => job.statements).pipe(
+          Effect.locally(FiberRef.currentContext, within as Context.Context<never>),
+          Effect.zipLeft(connection.executeRaw("COMMIT", []))
+        )
+        return yield* Effect.onError(work, () => Effect.ignore(connection.executeRaw("ROLLBACK", [])))
+      })
+    )
+
+  const settle = (job: Job, exit: Exit.Exit<unknown, unknown>) =>
+    Deferred.done(
+      job.done,
+      Exit.mapErrorCause(exit, (cause) => Cause.fail(failed(job.operation, Cause.squash(cause))))
+    )
+
+  const commit = Effect.fnUntraced(function* (jobs: ReadonlyArray<Job>) {
+    const exit = yield* Effect.exit(Effect.withTracerEnabled(transact(jobs), false))
+    if (Exit.isSuccess(exit)) {
+      for (let i = 0; i < jobs.length; i++) yield* settle(jobs[i] as Job, Exit.succeed(exit.value[i]))
+    } else if (jobs.length === 1) {
+      yield* settle(jobs[0] as Job, exit)
+    } else {
+      for (const job of jobs) {
+        yield* settle(job, Exit.map(yield* Effect.exit(transact([job])), ([value]) => value))
+      }
+    }
+  })
+
+  const committer = yield* Effect.forkScoped(
+    Effect.gen(function* () {
+      for (let done = false; !done; ) {
+        const [jobs, ended] = yield* queue.takeAll
+        for (let at = 0; at < jobs.length; at += groupMax) {
+          yield* commit(Chunk.toReadonlyArray(jobs).slice(at, at + groupMax))
+        }
+        done = ended
+      }
+    }).pipe(Effect.uninterruptible)
+  )
+  // What waits is still committed; what comes later is refused.
+  yield* Effect.addFinalizer(() => Effect.zipRight(queue.end, Fiber.await(committer)))
+
+  return Store.of({
+    path: options.path,
+    sql,
+    write: <A>(operation: string, statements: Effect.Effect<A, SqlError.SqlError>) =>
+      Effect.flatMap(Deferred.make<unknown, StoreFailed>(), (done) =>
+        Effect.flatMap(queue.offer({ operation, statements, done }), (accepted) =>
+          accepted ? (Deferred.await(done) as Effect.Effect<A, StoreFailed>) : failed(operation, "it is closing")
+        )
+      ),
+    read: (operation, statements) =>
+      Effect.mapError(Effect.withTracerEnabled(statements, false), (cause) => failed(operation, cause))
+  })
+})
+
+/** Opens the database, creating or migrating it. */
+export const layer = (options: StoreOptions): Layer.Layer<Store, StoreUnreadable> =>
+  Layer.scoped(Store, make(options))

@@ -1,0 +1,7 @@
+import { describe } from "@effect/vitest"
+import { natsBus } from "../support/nats.ts"
+import { busConformance } from "./busConformance.ts"
+
+describe("the bus over NATS", () => {
+  busConformance(natsBus)
+})
