@@ -156,7 +156,7 @@ const makeProtocol = <Rpcs extends Rpc.Any>(
           const about = { agent, call: call.tag }
           const summary = summarise(exit.exit.cause)
           if (summary._tag === "Fail") {
-            answer = { ...exit, exit: { _tag: "Failure", cause: summary.cause } }
+            answer = { ...exit, exit: { _tag: "Failure", cause: { _tag: "Fail", error: summary.error } } }
           } else if (summary._tag === "Interrupt") {
             answer = failedExit(requestId, new AgentUnavailable({ ...about, state: "stopping" }))
           } else if (readers.has(yield* Effect.fiberId)) {

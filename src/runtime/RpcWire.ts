@@ -114,13 +114,16 @@ export const failedExit = (requestId: string, error: CallError): RpcMessage.Resp
 
 type CauseEncoded = Extract<RpcMessage.ResponseExitEncoded["exit"], { readonly _tag: "Failure" }>["cause"]
 
+export type Summary =
+  | { readonly _tag: "Fail"; readonly error: unknown }
+  | { readonly _tag: "Die"; readonly defect: unknown }
+  | { readonly _tag: "Interrupt" }
+
 /** The typed failure within a cause, if there is one, and else whether it is a defect or an interruption. */
-export const summarise = (
-  cause: CauseEncoded
-): { readonly _tag: "Fail"; readonly cause: CauseEncoded } | { readonly _tag: "Die"; readonly defect: unknown } | { readonly _tag: "Interrupt" } => {
+export const summarise = (cause: CauseEncoded): Summary => {
   switch (cause._tag) {
     case "Fail":
-      return { _tag: "Fail", cause }
+      return { _tag: "Fail", error: cause.error }
     case "Die":
       return { _tag: "Die", defect: cause.defect }
     case "Sequential":
