@@ -3,7 +3,7 @@
  * lots, money in millionths of the quote currency.
  */
 import { Schema } from "effect"
-import { InstrumentId } from "./Instrument.ts"
+import { Instrument, InstrumentId } from "./Instrument.ts"
 import * as EventType from "./wire/EventType.ts"
 import { EpochMs, Identifier, Reason } from "./wire/Ids.ts"
 
@@ -50,6 +50,13 @@ export const AccountOpened = EventType.make({
   type: "AccountOpened",
   version: 1,
   schema: Schema.Struct({ account: Identifier, currency: Schema.String, cash: Micro })
+})
+
+/** What can be traded, as the feed said when it opened. */
+export const InstrumentsListed = EventType.make({
+  type: "InstrumentsListed",
+  version: 1,
+  schema: Schema.Struct({ barsSequence: Schema.NonNegativeInt, instruments: Schema.Array(Instrument) })
 })
 
 /** What the bars of one as-of did: fills at their open, then marks at their close. */
@@ -105,6 +112,7 @@ export const FeedClosed = EventType.make({
 export const accountStream = "account"
 export const accountEvents = [
   AccountOpened,
+  InstrumentsListed,
   BarsApplied,
   DecisionsApplied,
   StopLatched,

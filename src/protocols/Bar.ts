@@ -1,6 +1,6 @@
 /** One closed interval of one instrument, and the event that brings the bars of one as-of. */
 import { Schema } from "effect"
-import { InstrumentId } from "./Instrument.ts"
+import { Instrument, InstrumentId } from "./Instrument.ts"
 import { TimeFrame } from "./TimeFrame.ts"
 import * as EventType from "./wire/EventType.ts"
 import { EpochMs, Identifier } from "./wire/Ids.ts"
@@ -32,6 +32,24 @@ export const Bar = Schema.Struct({
 })
 export type Bar = typeof Bar.Type
 
+/** The first event of a run: what will come. */
+export const FeedOpened = EventType.make({
+  type: "FeedOpened",
+  version: 1,
+  schema: Schema.Struct({
+    source: Schema.String.pipe(Schema.maxLength(Limits.reasonCharsMax)),
+    timeFrame: TimeFrame,
+    instruments: Schema.Array(Instrument).pipe(Schema.minItems(1), Schema.maxItems(Limits.barsPerEventMax)),
+    /** As-ofs of the warm-up. */
+    warmUp: Schema.NonNegativeInt,
+    /** As-ofs altogether; null for a feed without an end. */
+    total: Schema.NullOr(Schema.NonNegativeInt),
+    /** Milliseconds between two as-ofs; null in lock-step, where the next waits for the last to be settled. */
+    paceMs: Schema.NullOr(Schema.Finite.pipe(Schema.positive()))
+  })
+})
+export type FeedOpened = EventType.EventOf<typeof FeedOpened>
+
 /** All bars that became visible at one as-of: features, opinions and decisions wait for the whole event. */
 export const BarsClosed = EventType.make({
   type: "BarsClosed",
@@ -58,5 +76,5 @@ export type FeedEnded = EventType.EventOf<typeof FeedEnded>
 
 /** The journal stream that the market-data agent writes. */
 export const barsStream = "bars"
-export const barsEvents = [BarsClosed, FeedEnded] as const
+export const barsEvents = [FeedOpened, BarsClosed, FeedEnded] as const
 export type BarsEvent = EventType.EventOf<(typeof barsEvents)[number]>

@@ -75,6 +75,8 @@ export const DecisionInputs = Schema.Struct({
   /** Logarithm of the odds gathered against the base rate (an e-process), and its outcomes. */
   evidence: Schema.Struct({ logOdds: Schema.Finite, outcomes: Schema.NonNegativeInt }),
   account: Schema.NullOr(AccountView),
+  /** Whether the bars belong to the warm-up, which is learned from and never traded on. */
+  warmUp: Schema.Boolean,
   /** Milliseconds between the as-of and the decision; 0 in lock-step. */
   ageMs: Schema.NonNegativeInt,
   policy: Policy
@@ -83,6 +85,7 @@ export type DecisionInputs = typeof DecisionInputs.Type
 
 export const GuardName = Schema.Literal(
   "quorum",
+  "warm-up",
   "staleness",
   "kill-switch",
   "skill",

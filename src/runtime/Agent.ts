@@ -39,7 +39,7 @@ export interface Agent<C extends Command> {
   readonly name: string
   /** Puts a command into the mailbox and waits for its answer. Refused at once when the mailbox is full. */
   readonly ask: <A extends C>(command: A) => Answer<A>
-  /** The same for a durable consumer, which stops pulling meanwhile: waits for room. */
+  /** The same for a durable consumer, which stops pulling meanwhile: waits for room, and for good once draining. */
   readonly submit: <A extends C>(command: A) => Answer<A>
   readonly mailbox: () => MailboxStatus
   /** One life: takes commands until drained. Dies of whatever a behaviour dies of. */
@@ -97,7 +97,8 @@ export const make = <C extends Command>(options: {
     return {
       name,
       ask: (command) => enter(command, (entry) => Effect.sync(() => waiting() < mailboxCapacityMax && mailbox.unsafeOffer(entry))),
-      submit: (command) => enter(command, (entry) => mailbox.offer(entry)),
+      submit: (command) =>
+        Effect.suspend(() => (isDraining ? Effect.never : enter(command, (entry) => mailbox.offer(entry)))),
       mailbox: () => ({ waiting: waiting(), capacity: mailboxCapacityMax, refused }),
       live: <R>(behaviour: Behaviour<C, R>) =>
         Effect.gen(function* () {

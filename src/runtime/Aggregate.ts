@@ -67,20 +67,22 @@ export const open = <State, Encoded, Types extends ReadonlyArray<EventType.AnyEv
       )
     })
 
-    return {
+    const aggregate: Aggregate<State> = {
       state: () => state,
       sequence: () => sequence,
-      append: Effect.fnUntraced(function* (eventType, event) {
-        const full = { ...event, epoch }
-        const data = EventType.encode(eventType, full)
-        const appended = yield* journal
-          .append({ stream, expected: sequence, epoch, id: event.id, data })
-          .pipe(Effect.retry({ schedule: appendAgain, while: (error) => error._tag === "JournalUnavailable" }))
-        sequence = appended
-        const accepted = { ...full, type: eventType.type, version: eventType.version }
-        state = definition.evolve(state, accepted as never, appended)
-        if (++sinceSnapshot >= definition.snapshotEvery) yield* keep
-        return appended
-      })
-    } satisfies Aggregate<State>
+      append: (eventType, event) =>
+        Effect.gen(function* () {
+          const full = { ...event, epoch }
+          const data = EventType.encode(eventType, full)
+          const appended = yield* journal
+            .append({ stream, expected: sequence, epoch, id: event.id, data })
+            .pipe(Effect.retry({ schedule: appendAgain, while: (error) => error._tag === "JournalUnavailable" }))
+          sequence = appended
+          const accepted = { ...full, type: eventType.type, version: eventType.version }
+          state = definition.evolve(state, accepted as never, appended)
+          if (++sinceSnapshot >= definition.snapshotEvery) yield* keep
+          return appended
+        })
+    }
+    return aggregate
   })

@@ -51,6 +51,7 @@ export const withDeadline =
     Effect.locally(effect, currentDeadlineMs, Math.max(0, Math.round(deadlineMs)))
 
 export type Client<Rpcs extends Rpc.Any> = RpcClient.RpcClient<Rpcs>
+export type ClientOf<Group> = Client<RpcGroup.Rpcs<Group>>
 
 interface Pending {
   readonly tag: string

@@ -19,6 +19,7 @@ export interface ConsumerOptions<Types extends ReadonlyArray<EventType.AnyEventT
   /** Unique in the node. */
   readonly name: string
   readonly stream: string
+  /** The types it acts on; others of the stream are passed over. */
   readonly events: Types
   /** Tries of one event, over all lives of the consumer. */
   readonly triesMax: number
@@ -51,23 +52,28 @@ export const open = <const Types extends ReadonlyArray<EventType.AnyEventType>>(
     const dead = (record: JournalRecord, reason: string) =>
       letters.record({ consumer: name, subject: `${stream}/${record.sequence}`, reason, data: record.data })
 
-    /** What one record does; undecodable ones are taken out of the way. */
-    const effectOf = (record: JournalRecord) =>
-      Effect.suspend((): Effect.Effect<void, SqlError.SqlError> => {
-        const decoded = decode(record.data)
-        if (Either.isRight(decoded)) return options.apply(decoded.right, record)
-        if (decoded.left._tag !== "Newer") return dead(record, decoded.left.reason)
-        const { type, version } = decoded.left
-        const parked = { consumer: name, sequence: record.sequence, type, version }
-        return Effect.asVoid(sql`INSERT OR IGNORE INTO parked ${sql.insert(parked)}`)
-      })
+    /**
+     * The rows of one record. What does not decode is taken out of the way first: dead letters are written by
+     * themselves and must not wait for the transaction that waits for them.
+     */
+    const prepare = (record: JournalRecord): Effect.Effect<Effect.Effect<unknown, SqlError.SqlError>> => {
+      const decoded = decode(record.data)
+      if (Either.isRight(decoded)) return Effect.succeed(options.apply(decoded.right, record))
+      if (decoded.left._tag === "UnknownType") return Effect.succeed(Effect.void)
+      if (decoded.left._tag === "Malformed") return Effect.as(dead(record, decoded.left.reason), Effect.void)
+      const { type, version } = decoded.left
+      const parked = { consumer: name, sequence: record.sequence, type, version }
+      return Effect.succeed(sql`INSERT OR IGNORE INTO parked ${sql.insert(parked)}`)
+    }
 
     const applyAll = (records: ReadonlyArray<JournalRecord>) =>
-      store.write(
-        `apply events to ${name}`,
-        Effect.zipRight(
-          Effect.forEach(records, effectOf, { discard: true }),
-          receipt((records.at(-1) as JournalRecord).sequence, 0)
+      Effect.flatMap(Effect.forEach(records, prepare), (rows) =>
+        store.write(
+          `apply events to ${name}`,
+          Effect.zipRight(
+            Effect.forEach(rows, (statements) => statements, { discard: true }),
+            receipt((records.at(-1) as JournalRecord).sequence, 0)
+          )
         )
       )
 
@@ -108,13 +114,9 @@ export const open = <const Types extends ReadonlyArray<EventType.AnyEventType>>(
       for (const { sequence } of rows) {
         const record = yield* journal.readOne(stream, Sequence.make(sequence))
         if (record === undefined || Either.isLeft(decode(record.data))) continue
-        yield* store.write(
-          "apply a parked event",
-          Effect.zipRight(
-            effectOf(record),
-            sql`DELETE FROM parked WHERE consumer = ${name} AND sequence = ${sequence}`
-          )
-        )
+        const statements = yield* prepare(record)
+        const remove = sql`DELETE FROM parked WHERE consumer = ${name} AND sequence = ${sequence}`
+        yield* store.write("apply a parked event", Effect.zipRight(statements, remove))
       }
     })
 

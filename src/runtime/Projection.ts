@@ -11,8 +11,8 @@ import { Journal } from "./Journal.ts"
 import * as Progress from "./Progress.ts"
 
 /**
- * Opens the fold at its latest snapshot. `run` then follows the stream without end; `progress` is the sequence up
- * to which events have been applied and acted on.
+ * Opens the fold at its latest snapshot. `run` then follows the stream without end; `applied` is the sequence
+ * that the state is at, `progress` the one up to which events have been acted on as well.
  */
 export const open = <State, Encoded, Types extends ReadonlyArray<EventType.AnyEventType>>(
   definition: FoldDefinition<State, Encoded, Types>
@@ -22,6 +22,7 @@ export const open = <State, Encoded, Types extends ReadonlyArray<EventType.AnyEv
     const snapshot = yield* loadSnapshot(definition)
     const decode = EventType.decoder(definition.events)
     let state = snapshot.state
+    let applied = snapshot.sequence
     const progress = Progress.make(snapshot.sequence)
     let sinceSnapshot = 0
 
@@ -33,6 +34,7 @@ export const open = <State, Encoded, Types extends ReadonlyArray<EventType.AnyEv
           const event = yield* decodeRecord(definition.name, decode, record)
           if (event !== undefined) {
             state = definition.evolve(state, event, record.sequence)
+            applied = record.sequence
             yield* act(event, state, record.sequence)
             if (++sinceSnapshot >= definition.snapshotEvery) {
               sinceSnapshot = 0
@@ -45,5 +47,5 @@ export const open = <State, Encoded, Types extends ReadonlyArray<EventType.AnyEv
         })
       ).pipe(Effect.zipRight(Effect.dieMessage(`The stream "${definition.stream}" ended, which it never does`)))
 
-    return { state: () => state, progress, run }
+    return { state: () => state, applied: () => applied, progress, run }
   })

@@ -13,6 +13,9 @@ export interface Frame {
   readonly body: Uint8Array
 }
 
+/** Kinds that every child process knows; those from 16 on belong to what it does. */
+export const frameKind = { ready: 1, heartbeat: 2, answer: 3, refusal: 4 } as const
+
 const prefixBytes = 4
 const fixedBytes = 1 + 4 + 4
 const empty = new Uint8Array(0)

@@ -125,20 +125,15 @@ export const CallError = Schema.Union(
 )
 export type CallError = typeof CallError.Type
 
-/** Whether asking again, perhaps another instance, may help. */
-export const isTransient = (error: CallError): boolean => {
-  switch (error._tag) {
-    case "AgentUnreachable":
-    case "BusUnavailable":
-    case "DeadlineExceeded":
-    case "PeerLost":
-    case "Overloaded":
-    case "AgentUnavailable":
-    case "AgentCrashed":
-      return true
-    case "BadRequest":
-    case "UnknownCall":
-    case "InternalError":
-      return false
-  }
-}
+const transientTags: ReadonlySet<string> = new Set<CallError["_tag"]>([
+  "AgentUnreachable",
+  "BusUnavailable",
+  "DeadlineExceeded",
+  "PeerLost",
+  "Overloaded",
+  "AgentUnavailable",
+  "AgentCrashed"
+])
+
+/** Whether an error is one of a call that may succeed if it is made again, perhaps by another instance. */
+export const isTransient = (error: { readonly _tag: string }): boolean => transientTags.has(error._tag)

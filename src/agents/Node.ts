@@ -1,0 +1,342 @@
+/**
+ * A node: everything one process needs to run its agents, put together and taken apart in order. What keeps it
+ * from starting is a typed error with one line that says what to do; once it runs, supervision takes over.
+ */
+import { randomBytes } from "node:crypto"
+import { tmpdir } from "node:os"
+import { join, resolve } from "node:path"
+import { Clock, Context, Deferred, Effect, ExecutionStrategy, Exit, Layer, Redacted, Schedule, Scope } from "effect"
+import type { ComponentStatus, Transport } from "../protocols/NodeStatus.ts"
+import { decisionsStream } from "../protocols/Decision.ts"
+import type { NodeId, RunId, Sequence } from "../protocols/wire/Ids.ts"
+import { sha256 } from "../protocols/wire/Json.ts"
+import { Bus } from "../runtime/Bus.ts"
+import { DeadLetters } from "../runtime/DeadLetters.ts"
+import { lockDirectory } from "../runtime/DirectoryLock.ts"
+import { NatsUnfit, type RestartBudgetSpent, RunMismatch } from "../runtime/errors.ts"
+import * as InProcessBus from "../runtime/InProcessBus.ts"
+import * as JetStreamJournal from "../runtime/JetStreamJournal.ts"
+import { Journal } from "../runtime/Journal.ts"
+import * as NatsBus from "../runtime/NatsBus.ts"
+import * as NatsConnection from "../runtime/NatsConnection.ts"
+import * as NatsLeases from "../runtime/NatsLeases.ts"
+import * as NatsRuns from "../runtime/NatsRuns.ts"
+import * as NatsServer from "../runtime/NatsServer.ts"
+import * as SocketBus from "../runtime/SocketBus.ts"
+import * as SqliteJournal from "../runtime/SqliteJournal.ts"
+import * as Store from "../runtime/Store.ts"
+import * as StoreDeadLetters from "../runtime/StoreDeadLetters.ts"
+import * as StoreLeases from "../runtime/StoreLeases.ts"
+import * as Supervisor from "../runtime/Supervisor.ts"
+import * as Telemetry from "../runtime/Telemetry.ts"
+import { type Feed, openFeed } from "./market-data/Feed.ts"
+import { FeedSource } from "./market-data/MarketDataAgent.ts"
+import { ModelHost } from "./model-host/ModelHost.ts"
+import { NodeContext } from "./NodeContext.ts"
+import { SupervisionTree } from "./node/NodeAgent.ts"
+import {
+  fingerprintOf,
+  newRunId,
+  nodeDirectory,
+  nodeIdOf,
+  prepareRun,
+  type RunRecord,
+  runSettings
+} from "./RunDirectory.ts"
+import type { Settings } from "./Settings.ts"
+import { restartPolicy, supervisionTree } from "./tree.ts"
+
+export interface NodeOptions {
+  readonly settings: Settings
+  /** The run to go on with; a new one is begun without it. */
+  readonly resumed: RunRecord | undefined
+  /** The program of the model host. */
+  readonly modelHostScript: string
+  /** Whether warnings may be written to standard error. */
+  readonly toStandardError: boolean
+}
+
+export interface RunningNode {
+  readonly run: RunId
+  readonly node: NodeId
+  readonly directory: string
+  readonly transport: Transport
+  readonly transportDetail: string
+  readonly feed: Feed | undefined
+  /** Where the decisions were when this life began. */
+  readonly decisionsFrom: Sequence
+  readonly status: () => ComponentStatus
+  readonly bus: typeof Bus.Service
+  readonly journal: typeof Journal.Service
+  readonly deadLetters: typeof DeadLetters.Service
+  /** Returns when the feed has ended and everything is settled. */
+  readonly feedEnded: Effect.Effect<void>
+  /** Fails when the node cannot go on; returns when it should join another run. */
+  readonly over: Effect.Effect<"run-changed", RestartBudgetSpent | NatsUnfit>
+}
+
+/** Unix sockets have short names: where the folder's is too long, one is made of its hash. */
+const socketPathMax = 100
+export const socketPathOf = (nodeDirectory: string): string => {
+  const path = join(resolve(nodeDirectory), "node.sock")
+  return path.length <= socketPathMax ? path : join(tmpdir(), `conclave-${sha256(path).slice(0, 24)}.sock`)
+}
+
+const lookForRunEvery = "500 millis"
+const unnamed = () => randomBytes(8).toString("hex")
+
+/** The server of one's own, as a component: its first life begins with the node, the others are its supervisor's. */
+const managedServer = (program: string, directory: string, shutdownMs: number) =>
+  Effect.gen(function* () {
+    const scope = yield* Effect.scope
+    const begin = Effect.gen(function* () {
+      const own = yield* Scope.fork(scope, ExecutionStrategy.sequential)
+      const server = yield* Scope.extend(NatsServer.start({ program, directory }), own).pipe(
+        Effect.onError((cause) => Scope.close(own, Exit.failCause(cause)))
+      )
+      return { own, server }
+    })
+    let life: Effect.Effect.Success<typeof begin> | undefined = yield* begin
+    const { server } = life
+    const spec: Supervisor.WorkerSpec<never> = {
+      name: "nats-server",
+      restart: { ...restartPolicy, restartsMax: 10 },
+      shutdownMs,
+      run: (component) =>
+        Effect.gen(function* () {
+          const current = life ?? (yield* begin)
+          life = current
+          yield* component.running(`port ${current.server.port}`)
+          yield* Effect.onError(current.server.died, () => {
+            life = undefined
+            return Scope.close(current.own, Exit.void)
+          })
+        })
+    }
+    return { server, spec }
+  })
+
+/** Where the node's messages go, and the server that has to be looked after for it. */
+interface Transporting {
+  readonly transport: Transport
+  readonly nats: Context.Context<NatsConnection.NatsConnection> | undefined
+  readonly server: Supervisor.WorkerSpec<never> | undefined
+  readonly detail: string
+}
+
+const connect = (settings: Settings, url: Redacted.Redacted<string>, node: NodeId) =>
+  Layer.build(
+    NatsConnection.layer({ url, name: `conclave ${node}`, connectTimeoutMs: settings.bus.connectTimeoutMs })
+  )
+
+const chooseTransport = (settings: Settings, feed: Feed | undefined, node: NodeId, directory: string) =>
+  Effect.gen(function* () {
+    const { transport } = settings.bus
+    const program = NatsServer.findNatsServer()
+    const isPaced = feed !== undefined && feed.paceMs !== null
+    const wantsServer = transport === "nats" || (transport === "auto" && isPaced && program !== undefined)
+    const inProcess = (detail: string): Transporting => ({ transport: "in-process", nats: undefined, server: undefined, detail })
+    if (transport === "in-process") return inProcess("within this process, as configured")
+    if (!wantsServer) {
+      return inProcess(
+        isPaced
+          ? "within this process: no nats-server is installed here"
+          : "within this process, which is fastest for a run at full speed"
+      )
+    }
+    if (program === undefined) {
+      return yield* new NatsUnfit({
+        url: "(none)",
+        reason: "nats-server is not installed here: install it, or give the address of one by --nats URL"
+      })
+    }
+    const { server, spec } = yield* managedServer(program, join(directory, "nats"), settings.node.shutdownMs)
+    const nats = yield* connect(settings, server.url, node)
+    return {
+      transport: "nats",
+      nats,
+      server: spec,
+      detail: `a nats-server of this node's own on port ${server.port} of the loopback`
+    } satisfies Transporting
+  })
+
+/** Waits until somebody announces a run. */
+const awaitRun = Effect.gen(function* () {
+  let isFirst = true
+  for (;;) {
+    const found = yield* NatsRuns.current
+    if (found !== undefined) return found
+    if (isFirst) yield* Effect.logWarning("waiting for a node with the market-data agent to announce its run")
+    isFirst = false
+    yield* Effect.sleep(lookForRunEvery)
+  }
+})
+
+/** Which run this is: gone on with, begun, or joined. */
+const chooseRun = (
+  options: NodeOptions,
+  feed: Feed | undefined,
+  external: Context.Context<NatsConnection.NatsConnection> | undefined
+) =>
+  Effect.gen(function* () {
+    const { resumed, settings } = options
+    if (feed === undefined) {
+      if (external === undefined) {
+        return yield* new NatsUnfit({
+          url: "(none)",
+          reason: "without the market-data agent here, give the address of the server where it is by --nats URL"
+        })
+      }
+      const { incarnation, run } = yield* Effect.provide(awaitRun, external)
+      return { run, incarnation, fingerprint: "", settings: "" } satisfies RunRecord
+    }
+    const fingerprint = fingerprintOf(settings, feed)
+    if (resumed !== undefined) {
+      if (resumed.fingerprint !== fingerprint) {
+        return yield* new RunMismatch({ run: resumed.run, reason: "its configuration or its files have changed" })
+      }
+      return resumed
+    }
+    const run = newRunId(settings, feed, yield* Clock.currentTimeMillis)
+    if (external !== undefined) {
+      const begin = Effect.gen(function* () {
+        const { address } = yield* NatsConnection.NatsConnection
+        if (yield* NatsRuns.isAlive(run, "market-data", settings.lease.ttlMs)) {
+          const reason = `the run ${run} is going on there; give this one a name by --run NAME`
+          return yield* new NatsUnfit({ url: address, reason })
+        }
+        yield* NatsRuns.clear(run)
+      })
+      yield* Effect.provide(begin, external)
+    }
+    return { run, incarnation: unnamed(), fingerprint, settings: runSettings(settings) } satisfies RunRecord
+  })
+
+/** Starts the node; it is taken apart with the scope. */
+export const start = (options: NodeOptions) =>
+  Effect.gen(function* () {
+    const { settings } = options
+    const { agents } = settings.node
+    const node = nodeIdOf(settings)
+    const home = nodeDirectory(settings)
+    const feed = agents.includes("all") || agents.includes("market-data") ? yield* openFeed(settings) : undefined
+    yield* lockDirectory(home, `process ${process.pid}`)
+
+    const isExternal = Redacted.value(settings.bus.url) !== "" && settings.bus.transport !== "in-process"
+    const external = isExternal ? yield* connect(settings, settings.bus.url, node) : undefined
+    const record = yield* chooseRun(options, feed, external)
+    const { run } = record
+    const directory = prepareRun(settings, record)
+    // In force for everything that this fiber starts from here on.
+    yield* Layer.build(
+      Telemetry.layer({
+        directory,
+        logLevel: settings.telemetry.logLevel,
+        fileBytesMax: settings.telemetry.logFileBytesMax,
+        filesMax: settings.telemetry.logFilesMax,
+        tracing: settings.telemetry.tracing,
+        toStandardError: options.toStandardError
+      })
+    )
+
+    const transporting: Transporting =
+      external === undefined
+        ? yield* chooseTransport(settings, feed, node, directory)
+        : { transport: "nats", nats: external, server: undefined, detail: Context.get(external, NatsConnection.NatsConnection).address }
+    if (external !== undefined && feed !== undefined) {
+      yield* Effect.provide(NatsRuns.announce({ run, incarnation: record.incarnation }), external)
+    }
+
+    const isLockStep = feed !== undefined && feed.paceMs === null
+    const { durability } = settings.store
+    const store = Store.layer({
+      path: join(directory, "store.db"),
+      durability: durability === "auto" ? (isLockStep ? "process" : "full") : durability
+    })
+    const { nats } = transporting
+    const carried =
+      nats === undefined
+        ? Layer.mergeAll(InProcessBus.layer, SqliteJournal.layer, StoreLeases.layer)
+        : Layer.mergeAll(
+            NatsBus.layer,
+            JetStreamJournal.layer({ run, bytesMax: settings.store.streamBytesMax }),
+            NatsLeases.layer({ run, node, ttlMs: settings.lease.ttlMs })
+          ).pipe(Layer.provide(Layer.succeedContext(nats)))
+    const ground = carried.pipe(
+      Layer.provideMerge(StoreDeadLetters.layer(settings.store.deadLettersMax)),
+      Layer.provideMerge(store)
+    )
+    const ended = yield* Deferred.make<void>()
+    const context = yield* Layer.build(
+      Layer.mergeAll(
+        ground,
+        ModelHost.layer({
+          script: options.modelHostScript,
+          sessionsMax: settings.models.cacheSize,
+          memoryBytesMax: settings.models.hostMemoryBytesMax,
+          runMsMax: settings.models.runMsMax
+        }),
+        Layer.succeed(NodeContext, {
+          run,
+          node,
+          instance: `${node}-${unnamed()}`,
+          directory,
+          settings
+        })
+      )
+    )
+
+    const journal = Context.get(context, Journal)
+    const decisionsFrom = yield* journal.last(decisionsStream)
+    let supervisor: Supervisor.Supervisor | undefined
+    const status = (): ComponentStatus => (supervisor as Supervisor.Supervisor).status()
+    const services = context.pipe(
+      Context.add(SupervisionTree, { status }),
+      // Only the market-data agent asks for it, and it runs here only if there is a feed.
+      Context.add(FeedSource, { feed: feed as Feed, ended })
+    )
+    const tree = supervisionTree(settings, transporting.server === undefined ? [] : [transporting.server])
+    supervisor = yield* Effect.provide(Supervisor.start(tree), services)
+    yield* Effect.provide(SocketBus.serve(socketPathOf(home)), services)
+
+    const runChanged =
+      external === undefined || feed !== undefined
+        ? Effect.never
+        : Effect.provide(
+            NatsRuns.current.pipe(
+              Effect.catchAll(() => Effect.succeed(undefined)),
+              Effect.repeat({
+                schedule: Schedule.spaced(lookForRunEvery),
+                until: (found) => found !== undefined && found.incarnation !== record.incarnation
+              }),
+              Effect.as("run-changed" as const)
+            ),
+            external
+          )
+    const connectionClosed =
+      nats === undefined
+        ? Effect.never
+        : Effect.flatMap(
+            Context.get(nats, NatsConnection.NatsConnection).closed,
+            (reason) => new NatsUnfit({ url: transporting.detail, reason: `the connection was closed: ${reason}` })
+          )
+    const running: RunningNode = {
+      run,
+      node,
+      directory,
+      transport: transporting.transport,
+      transportDetail: transporting.detail,
+      feed,
+      decisionsFrom,
+      status,
+      bus: Context.get(services, Bus),
+      journal,
+      deadLetters: Context.get(services, DeadLetters),
+      feedEnded: Deferred.await(ended),
+      over: Effect.raceFirst(
+        Effect.zipRight(supervisor.done, Effect.never),
+        Effect.raceFirst(runChanged, connectionClosed)
+      )
+    }
+    return running
+  })

@@ -1,0 +1,184 @@
+/**
+ * Everything that can be configured. The defaults stand in `config/default.yaml`, and nowhere else.
+ */
+import { Schema } from "effect"
+import { Policy } from "../protocols/Decision.ts"
+import { TimeFrame } from "../protocols/TimeFrame.ts"
+import { AgentName, Identifier } from "../protocols/wire/Ids.ts"
+import { env } from "../runtime/Configuration.ts"
+import { Costs } from "../market/Costs.ts"
+
+const Count = Schema.NonNegativeInt
+const Positive = Schema.Int.pipe(Schema.positive())
+const Ms = Schema.Int.pipe(Schema.between(0, 86_400_000))
+const Bytes = Schema.Int.pipe(Schema.between(0, 1_099_511_627_776))
+const Share = Schema.Finite.pipe(Schema.between(0, 1))
+const Rate = Schema.Finite.pipe(Schema.greaterThan(0), Schema.lessThanOrEqualTo(1))
+
+const described =
+  (description: string) =>
+  <S extends Schema.Annotable.All>(schema: S): Schema.Annotable.Self<S> =>
+    schema.annotations({ description })
+
+export const AgentSelection = Schema.Array(Schema.Literal("all", ...AgentName.literals)).pipe(Schema.minItems(1))
+
+export const NodeSettings = Schema.Struct({
+  name: Schema.Union(Schema.Literal(""), Identifier).pipe(
+    described("name of this node; derived from its agents when empty")
+  ),
+  agents: AgentSelection.pipe(described("which agents run here; 'all' for every one")),
+  dataDirectory: Schema.String.pipe(Schema.minLength(1), described("where runs are kept")),
+  heartbeatEveryMs: Ms.pipe(Schema.greaterThanOrEqualTo(50)),
+  silentAfterMs: Ms.pipe(described("a node that has not been heard for so long is taken to be gone")),
+  shutdownMs: Ms.pipe(described("an agent that has not stopped by then is cut off"))
+})
+
+export const RunSettings = Schema.Struct({
+  name: Schema.Union(Schema.Literal(""), Identifier).pipe(described("derived from what goes into the run when empty")),
+  resume: Schema.Boolean.pipe(described("go on with the latest run (or the named one) instead of beginning a new one")),
+  seed: Count.pipe(described("of every random stream"))
+})
+
+export const BusSettings = Schema.Struct({
+  transport: Schema.Literal("auto", "in-process", "nats").pipe(
+    described(
+      "auto: the server at bus.url; without one a nats-server of our own, if the program is installed and the run is paced; else in-process"
+    )
+  ),
+  url: Schema.Redacted(Schema.String).pipe(
+    described("nats://user:password@host:port; empty for none"),
+    env("NATS_URL")
+  ),
+  connectTimeoutMs: Ms,
+  callDeadlineMs: Ms.pipe(described("of calls between agents that set none of their own"))
+})
+
+export const StoreSettings = Schema.Struct({
+  durability: Schema.Literal("auto", "full", "process").pipe(
+    described("full survives a power loss, process the death of the process; auto: process in lock-step, else full")
+  ),
+  streamEventsMax: Positive.pipe(described("events of one journal stream that retention keeps")),
+  streamBytesMax: Bytes.pipe(described("size at which JetStream refuses more")),
+  snapshotEvery: Positive.pipe(described("events between two snapshots of a state")),
+  deadLettersMax: Positive,
+  runsMax: Positive.pipe(described("runs of a node whose folders are kept")),
+  contextItemsMax: Positive.pipe(described("context items that retention keeps"))
+})
+
+export const LeaseSettings = Schema.Struct({
+  ttlMs: Ms.pipe(Schema.greaterThanOrEqualTo(200), described("a silent leader is replaced after this"))
+})
+
+export const TelemetrySettings = Schema.Struct({
+  logLevel: Schema.Literal("debug", "info", "warning", "error", "none"),
+  logFileBytesMax: Bytes,
+  logFilesMax: Positive,
+  tracing: Schema.Boolean.pipe(described("write spans beside the log; costs a third of the throughput"))
+})
+
+export const MarketDataSettings = Schema.Struct({
+  source: Schema.Literal("simulator", "csv"),
+  paths: Schema.Array(Schema.String).pipe(described("bar files, each [INSTRUMENT=]FILE")),
+  symbols: Schema.Array(Schema.String).pipe(described("which instruments of the files; all when empty")),
+  instrumentsMax: Count.pipe(described("at most so many instruments of each file; 0 for all")),
+  lastAsOfs: Count.pipe(described("only the last so many as-ofs; 0 for all")),
+  refusedShareMax: Share.pipe(described("share of refused rows that stops the run")),
+  speed: Schema.String.pipe(
+    Schema.pattern(/^(max|real|[0-9]+(\.[0-9]+)?x?)$/, { message: () => "expected max, real or a factor like 60x" }),
+    described("max runs in lock-step; real and Nx keep time")
+  ),
+  warmUpBarsMin: Positive,
+  warmUpShare: Share.pipe(described("of the as-ofs of a feed that ends")),
+  world: Schema.String.pipe(described("simulator: market, momentum or efficient")),
+  instruments: Positive.pipe(Schema.lessThanOrEqualTo(100), described("simulator: how many")),
+  timeFrame: TimeFrame.pipe(described("simulator: length of a bar")),
+  asOfs: Count.pipe(described("simulator: bars until it ends; 0 for no end")),
+  history: Count.pipe(described("simulator without an end: bars of the warm-up"))
+})
+
+export const OrchestratorSettings = Schema.Struct({
+  voters: Schema.Array(Schema.Literal("deep-learning", "reinforcement-learning")).pipe(Schema.minItems(1)),
+  horizonBars: Positive.pipe(Schema.lessThanOrEqualTo(10_000), described("bars that a question looks ahead")),
+  deadlineMs: Ms.pipe(described("of one try to ask a voter; off in lock-step")),
+  tries: Positive.pipe(described("of a voter before its fallbacks")),
+  lockStepPatienceMs: Ms.pipe(described("how long lock-step waits for a voter that is not there")),
+  quorum: Policy.fields.quorum.pipe(described("own answers that a decision needs; 0 for more than half")),
+  confidenceMin: Policy.fields.confidenceMin,
+  winProbabilityMin: Policy.fields.winProbabilityMin,
+  edgeCostMultipleMin: Policy.fields.edgeCostMultipleMin,
+  skillAlpha: Policy.fields.skillAlpha,
+  kellyFraction: Policy.fields.kellyFraction,
+  exposureMax: Schema.Finite.pipe(Schema.between(0, 10), described("absolute, over all instruments")),
+  allowShort: Schema.Boolean,
+  stalenessMaxMs: Policy.fields.stalenessMaxMs.pipe(described("oldest bars decided on; 0 for one and a half bars")),
+  hedgeRate: Rate.pipe(described("learning rate of the weights; 1 is the Bayesian mixture")),
+  hedgeShare: Share.pipe(described("share of the weight that is spread evenly with each outcome"))
+})
+
+export const DeepLearningSettings = Schema.Struct({
+  lags: Positive.pipe(Schema.lessThanOrEqualTo(64), described("past returns that the linear forecaster sees")),
+  ridge: Schema.Finite.pipe(Schema.nonNegative()),
+  refitEveryBars: Positive,
+  rowsMin: Positive.pipe(described("matured rows before the first fit")),
+  lstmHiddenSize: Positive.pipe(env("DL_LSTM_HIDDEN_SIZE"), described("of networks; the linear forecaster has none")),
+  cnnFilters: Positive.pipe(env("DL_CNN_FILTERS"), described("of networks; the linear forecaster has none")),
+  transformerHeads: Positive.pipe(env("DL_TRANSFORMER_HEADS"), described("of networks; the linear forecaster has none")),
+  dropoutRate: Share.pipe(env("DL_DROPOUT_RATE"), described("of networks; the linear forecaster has none"))
+})
+
+export const ReinforcementLearningSettings = Schema.Struct({
+  learningRate: Rate.pipe(env("RL_Q_LEARNING_RATE")),
+  discountFactor: Share.pipe(env("RL_DISCOUNT_FACTOR")),
+  epsilonStart: Share.pipe(env("RL_EPSILON_START")),
+  epsilonMin: Share.pipe(env("RL_EPSILON_MIN")),
+  epsilonDecay: Rate,
+  memorySize: Positive.pipe(env("RL_MEMORY_SIZE"), described("latest bars of each instrument that it trains on")),
+  episodes: Positive.pipe(described("of each training")),
+  refitEveryBars: Positive,
+  barsMin: Positive.pipe(described("bars before the first training"))
+})
+
+export const ModelSettings = Schema.Struct({
+  shippedPath: Schema.String.pipe(env("AI_MODEL_PATH"), described("models that come with the program")),
+  registryPath: Schema.String.pipe(
+    env("MODEL_REGISTRY_PATH"),
+    described("where artefacts are kept; within the run's directory when empty")
+  ),
+  versionsMax: Positive.pipe(env("MODEL_VERSION_LIMIT"), described("artefacts kept of each alias")),
+  deploymentThreshold: Schema.Finite.pipe(
+    env("MODEL_DEPLOYMENT_THRESHOLD"),
+    described("a version is refused when its validation log loss exceeds the base rate's by more than this")
+  ),
+  rollbackThreshold: Schema.Finite.pipe(
+    env("MODEL_ROLLBACK_THRESHOLD"),
+    described("mean log loss beyond the base rate's on matured outcomes at which the previous version comes back")
+  ),
+  cacheSize: Positive.pipe(env("AI_MODEL_CACHE_SIZE"), described("sessions that the model host keeps open")),
+  hostMemoryBytesMax: Bytes,
+  runMsMax: Ms.pipe(described("a run that takes longer ends the model host")),
+  trainingBatchSize: Positive.pipe(env("AI_TRAINING_BATCH_SIZE"), described("of networks; closed forms have none")),
+  trainingLearningRate: Rate.pipe(env("AI_LEARNING_RATE"), described("of networks; closed forms have none"))
+})
+
+export const BrokerSettings = Schema.Struct({
+  account: Identifier,
+  startingCash: Schema.Finite.pipe(Schema.positive(), Schema.lessThanOrEqualTo(1e9)),
+  tradeExposureMin: Share.pipe(described("changes of the exposure smaller than this are not worth an order"))
+})
+
+export const Settings = Schema.Struct({
+  node: NodeSettings,
+  run: RunSettings,
+  bus: BusSettings,
+  store: StoreSettings,
+  lease: LeaseSettings,
+  telemetry: TelemetrySettings,
+  marketData: MarketDataSettings,
+  costs: Costs,
+  orchestrator: OrchestratorSettings,
+  deepLearning: DeepLearningSettings,
+  reinforcementLearning: ReinforcementLearningSettings,
+  models: ModelSettings,
+  broker: BrokerSettings
+})
+export type Settings = typeof Settings.Type

@@ -1,0 +1,146 @@
+/**
+ * Context items as rows. An item's id is the hash of its content, so that keeping it again changes nothing; its
+ * row has a hash of its own, so that a damaged one is never given out.
+ */
+import type { Rpc, RpcGroup } from "@effect/rpc"
+import { Effect, Either, Schema } from "effect"
+import { Bar } from "../../protocols/Bar.ts"
+import { type ContextItem, contextItem } from "../../protocols/ContextItem.ts"
+import { StorageFailed } from "../../protocols/errors.ts"
+import type { InstrumentId } from "../../protocols/Instrument.ts"
+import { toMs } from "../../protocols/TimeFrame.ts"
+import type { ContextRpcs } from "../../protocols/rpc/ContextRpcs.ts"
+import { rowHash, Store } from "../../runtime/Store.ts"
+
+type Row = {
+  readonly id: string
+  readonly type: string
+  readonly version: number
+  readonly source: string
+  readonly instrument: string | null
+  readonly occurred_at: number
+  readonly known_at: number
+  readonly payload: string
+  readonly hash: string
+}
+
+type PayloadOf<Tag extends string> = Rpc.Payload<Extract<RpcGroup.Rpcs<typeof ContextRpcs>, { readonly _tag: Tag }>>
+
+/** Rows of one statement. */
+const rowsPerInsert = 500
+
+const hashOf = (row: Omit<Row, "hash">): string =>
+  rowHash(row.id, row.type, row.version, row.source, row.instrument, row.occurred_at, row.known_at, row.payload)
+
+const toRow = (item: ContextItem): Row => {
+  const row = {
+    id: item.id,
+    type: item.type,
+    version: item.version,
+    source: item.source,
+    instrument: item.instrument,
+    occurred_at: item.occurredAt,
+    known_at: item.knownAt,
+    payload: JSON.stringify(item.payload)
+  }
+  return { ...row, hash: hashOf(row) }
+}
+
+const fromRow = (row: Row): Either.Either<ContextItem, StorageFailed> =>
+  hashOf(row) === row.hash
+    ? Either.right({
+        id: row.id,
+        type: row.type,
+        version: row.version,
+        source: row.source,
+        instrument: row.instrument as InstrumentId | null,
+        occurredAt: row.occurred_at,
+        knownAt: row.known_at,
+        payload: JSON.parse(row.payload) as unknown
+      })
+    : Either.left(new StorageFailed({ reason: `the context item ${row.id} is damaged` }))
+
+const decodeBar = Schema.decodeUnknownEither(Bar)
+
+/** No as-of sees everything. */
+const always = Number.MAX_SAFE_INTEGER
+
+export const contextStore = Effect.map(Store, ({ read, sql, write }) => {
+  const failed = (error: { readonly message: string }) => new StorageFailed({ reason: error.message })
+
+  /** To be run within a write. */
+  const insert = (items: ReadonlyArray<ContextItem>) => {
+    const rows = items.map(toRow)
+    const statements = []
+    for (let at = 0; at < rows.length; at += rowsPerInsert) {
+      statements.push(sql`INSERT OR IGNORE INTO context_items ${sql.insert(rows.slice(at, at + rowsPerInsert))}`)
+    }
+    return Effect.all(statements, { discard: true })
+  }
+
+  const about = (options: { type: string; instrument?: InstrumentId | undefined; asOf?: number | undefined }) =>
+    sql.and([
+      sql`type = ${options.type}`,
+      sql`known_at <= ${options.asOf ?? always}`,
+      ...(options.instrument === undefined ? [] : [sql`instrument = ${options.instrument}`])
+    ])
+
+  const query = (operation: string, statement: ReturnType<typeof sql<Row>>) =>
+    Effect.flatMap(Effect.mapError(read(operation, statement), failed), (rows) => Effect.forEach(rows, fromRow))
+
+  return {
+    insert,
+    keep: (item: Omit<ContextItem, "id">) =>
+      Effect.gen(function* () {
+        const kept = contextItem(item)
+        const before = yield* read("look for a context item", sql`SELECT 1 FROM context_items WHERE id = ${kept.id}`)
+        yield* write("keep a context item", insert([kept]))
+        return { isNew: before.length === 0 }
+      }).pipe(Effect.mapError(failed)),
+    latest: (options: PayloadOf<"Latest">) =>
+      Effect.map(
+        query(
+          "read the latest context item",
+          sql<Row>`SELECT * FROM context_items WHERE ${about(options)} ORDER BY occurred_at DESC LIMIT 1`
+        ),
+        ([item]) => item ?? null
+      ),
+    range: ({ from, limit, to, ...options }: PayloadOf<"Range">) =>
+      query(
+        "read context items",
+        sql<Row>`SELECT * FROM context_items WHERE ${about(options)} AND occurred_at >= ${from} AND occurred_at < ${to}
+                 ORDER BY occurred_at LIMIT ${limit}`
+      ),
+    bars: ({ asOf, count, instrument, timeFrame }: PayloadOf<"Bars">) =>
+      Effect.map(
+        query(
+          "read bars",
+          sql<Row>`SELECT * FROM context_items WHERE ${about({ type: "bar", instrument, asOf })}
+                   AND occurred_at <= ${asOf} ORDER BY occurred_at DESC LIMIT ${count}`
+        ),
+        (items) =>
+          [...items].reverse().flatMap(({ payload }) => {
+            const bar = decodeBar(payload)
+            return Either.isRight(bar) && toMs(bar.right.timeFrame) === toMs(timeFrame) ? [bar.right] : []
+          })
+      ),
+    state: Effect.mapError(
+      Effect.map(
+        read(
+          "count context items",
+          sql<{ type: string; items: number; latest: number | null }>`
+            SELECT type, count(*) AS items, max(occurred_at) AS latest FROM context_items GROUP BY type ORDER BY type`
+        ),
+        (byType) => ({ items: byType.reduce((sum, { items }) => sum + items, 0), byType })
+      ),
+      failed
+    ),
+    /** Retention: the oldest items go. */
+    trim: (itemsMax: number) =>
+      write(
+        "trim context items",
+        sql`DELETE FROM context_items WHERE rowid <= (
+              SELECT rowid FROM context_items ORDER BY rowid DESC LIMIT 1 OFFSET ${itemsMax})`
+      )
+  }
+})

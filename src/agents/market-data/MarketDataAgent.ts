@@ -1,0 +1,132 @@
+/**
+ * The market-data agent: publishes the bars of the feed, as-of by as-of. In lock-step, and while warming up, the
+ * next as-of is released when the round of the last is closed and its orders and fills are on the books; otherwise
+ * it keeps time.
+ */
+import { Clock, Context, Deferred, Effect, Schedule } from "effect"
+import { BarsClosed, barsEvents, barsStream, FeedEnded, FeedOpened } from "../../protocols/Bar.ts"
+import { BrokerRpcs } from "../../protocols/rpc/BrokerRpcs.ts"
+import { type FeedState, MarketDataRpcs } from "../../protocols/rpc/MarketDataRpcs.ts"
+import { OrchestratorRpcs } from "../../protocols/rpc/OrchestratorRpcs.ts"
+import { isTransient } from "../../protocols/wire/errors.ts"
+import * as Aggregate from "../../runtime/Aggregate.ts"
+import * as BusRpcClient from "../../runtime/BusRpcClient.ts"
+import { Leases } from "../../runtime/Leases.ts"
+import { monotonicMs } from "../../runtime/MonotonicClock.ts"
+import type { Component } from "../../runtime/Supervisor.ts"
+import { inTrace } from "../../runtime/tracing.ts"
+import { callAgent, enveloped, NodeContext, serveAgent, traceOf } from "../NodeContext.ts"
+import type { Feed } from "./Feed.ts"
+import { buyAndHoldEquity, empty, evolve, FeedFold } from "./FeedFold.ts"
+
+const name = "market-data"
+
+/** The feed of this node, opened before anything started, and the end of the run that it brings. */
+export class FeedSource extends Context.Tag("conclave/FeedSource")<
+  FeedSource,
+  { readonly feed: Feed; readonly ended: Deferred.Deferred<void> }
+>() {}
+
+/** Whoever has to settle an as-of may be away for a while: it is asked until it answers. */
+const untilAnswered = Schedule.spaced("100 millis")
+/** Of one try to have an as-of settled. A round waits for its voters as long as it has to. */
+const settleDeadlineMs = 120_000
+
+export const run = (component: Component) =>
+  Effect.gen(function* () {
+    const { run, settings } = yield* NodeContext
+    const { ended, feed } = yield* FeedSource
+    const leases = yield* Leases
+    const now = yield* monotonicMs
+    yield* component.standby("waiting for the feed's lease")
+    const lease = yield* leases.acquire(name)
+    const published = yield* Aggregate.open(
+      {
+        name: "feed",
+        version: 1,
+        stream: barsStream,
+        events: barsEvents,
+        initial: empty,
+        evolve,
+        snapshot: FeedFold,
+        snapshotEvery: settings.store.snapshotEvery
+      },
+      { epoch: lease.epoch, eventsKept: settings.store.streamEventsMax }
+    )
+    const { state } = published
+    const orchestrator = yield* callAgent(OrchestratorRpcs, "orchestrator")
+    const broker = yield* callAgent(BrokerRpcs, "broker")
+
+    const feedState = (): FeedState => {
+      const { asOf, bars, hasEnded, isOpen, isWarmUp, next } = state()
+      return {
+        source: feed.source,
+        timeFrame: feed.timeFrame,
+        phase: hasEnded ? "ended" : !isOpen ? "loading" : isWarmUp ? "warm-up" : "trading",
+        published: next,
+        total: feed.total,
+        warmUpTotal: feed.warmUp,
+        barsRead: bars,
+        rowsRefused: feed.rowsRefused,
+        gaps: feed.gaps,
+        barsMissing: feed.barsMissing,
+        asOf,
+        buyAndHoldEquity: asOf === null ? null : buyAndHoldEquity(state(), settings.broker.startingCash, settings.costs)
+      }
+    }
+    const handlers = MarketDataRpcs.toLayer({
+      Instruments: () => Effect.succeed(feed.instruments),
+      Feed: () => Effect.sync(feedState)
+    })
+    yield* Effect.provide(serveAgent(MarketDataRpcs, name), handlers)
+
+    /** Waits until everything that follows from the bars at this position is committed. */
+    const settle = Effect.fnUntraced(function* (barsSequence: number) {
+      const { decisionsSequence } = yield* orchestrator.Settle({ barsSequence })
+      yield* broker.SettleAccount({ barsSequence, decisionsSequence })
+    }, BusRpcClient.withDeadline(settleDeadlineMs), Effect.retry({ schedule: untilAnswered, while: isTransient }))
+
+    const about = (asOf: number, subject: string, knownAt?: number) =>
+      ({ run, source: name, asOf, subject, ...(knownAt === undefined ? {} : { knownAt }) }) as const
+
+    if (!state().isOpen) {
+      const { instruments, paceMs, source, timeFrame, total, warmUp } = feed
+      const opened = { source, timeFrame, instruments, warmUp, total, paceMs }
+      yield* published.append(FeedOpened, enveloped(about(0, "opened"), opened))
+    }
+    yield* component.running(feed.source)
+    const publishAll = Effect.gen(function* () {
+      // What a former life published may not have been settled.
+      if (state().next > 0 && !state().hasEnded) yield* settle(published.sequence())
+      const take = feed.from(state().next)
+      let due = now()
+      for (let bars = state().hasEnded ? undefined : take(); bars !== undefined; bars = take()) {
+        const index = state().next
+        const warmUp = index < feed.warmUp
+        const isLockStep = feed.paceMs === null || warmUp
+        if (index === feed.warmUp) due = now()
+        if (!isLockStep) {
+          yield* Effect.sleep(Math.max(0, due - now()))
+          // After a pause of the machine the feed goes on in step, it does not catch up in a burst.
+          due = Math.max(due, now() - (feed.paceMs as number)) + (feed.paceMs as number)
+        }
+        const asOf = Math.max(...bars.map(({ closeTime }) => closeTime))
+        const knownAt = isLockStep ? asOf : yield* Clock.currentTimeMillis
+        const closed = { asOf, timeFrame: feed.timeFrame, index, warmUp, bars }
+        const release = Effect.gen(function* () {
+          const sequence = yield* published.append(BarsClosed, enveloped(about(asOf, "bars", knownAt), closed))
+          if (isLockStep) yield* settle(sequence)
+        })
+        yield* inTrace(settings.telemetry.tracing, "market-data.as-of", traceOf(run, asOf))(release)
+      }
+      if (!state().hasEnded) {
+        const asOf = state().asOf ?? 0
+        const reason = `the ${feed.kind} feed has no more bars`
+        const sequence = yield* published.append(FeedEnded, enveloped(about(asOf, "ended"), { asOf, reason }))
+        yield* settle(sequence)
+      }
+      yield* component.running("the feed has ended")
+      yield* Deferred.succeed(ended, undefined)
+    })
+    yield* Effect.all([publishAll, lease.lost], { concurrency: "unbounded", discard: true })
+  })

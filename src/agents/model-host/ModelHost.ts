@@ -1,0 +1,164 @@
+/**
+ * The node's side of its model host: artefacts in, opinions out. The child is started by its supervisor and
+ * replaced when it dies; a request waits for a child to be there, for as long as its caller does.
+ */
+import { Context, Effect, Layer, type Scope } from "effect"
+import { outputNames } from "../../learning/OpinionModel.ts"
+import * as ChildProcess from "../../runtime/ChildProcess.ts"
+import { ChildFailed } from "../../runtime/errors.ts"
+import type { Component } from "../../runtime/Supervisor.ts"
+import { hostKind, type LoadHeader, type RunAnswer, type RunHeader } from "./frames.ts"
+
+/** Rows of one run; float32, row-major. */
+export interface OpinionBatch {
+  readonly rows: number
+  readonly columns: number
+  /** [rows, columns] */
+  readonly features: Float32Array
+  /** [rows] */
+  readonly sigma: Float32Array
+  /** [rows] */
+  readonly band: Float32Array
+}
+
+export interface OpinionBatchResult {
+  /** [rows, 3]: sell, hold, buy. */
+  readonly probabilities: Float32Array
+  /** [rows] */
+  readonly expectedReturn: Float32Array
+  /** [rows] */
+  readonly spread: Float32Array
+}
+
+export interface ModelHostOptions {
+  /** The child's program. */
+  readonly script: string
+  readonly sessionsMax: number
+  readonly memoryBytesMax: number
+  readonly runMsMax: number
+}
+
+/** Requests that may be with the child. */
+const requestsMax = 256
+
+interface Host {
+  readonly child: ChildProcess.Child
+  readonly loaded: Set<string>
+}
+
+const outputs = outputNames.filter((name) => name !== "score")
+
+const bytesOf = (array: Float32Array) => new Uint8Array(array.buffer, array.byteOffset, array.byteLength)
+
+export class ModelHost extends Context.Tag("conclave/ModelHost")<
+  ModelHost,
+  {
+    /** Runs an artefact, which is asked for if the child does not hold it. */
+    readonly opine: <E, R>(
+      digest: string,
+      artefact: Effect.Effect<Uint8Array, E, R>,
+      batch: OpinionBatch
+    ) => Effect.Effect<OpinionBatchResult, ChildFailed | E, R>
+    /** One life of the child: starts it, and fails when it has died. */
+    readonly live: (component: Component) => Effect.Effect<never, ChildFailed, Scope.Scope>
+  }
+>() {
+  static layer = (options: ModelHostOptions): Layer.Layer<ModelHost> => Layer.sync(ModelHost, () => make(options))
+}
+
+const make = (options: ModelHostOptions): typeof ModelHost.Service => {
+  let host: Host | undefined
+  let waiting: Array<(host: Host) => void> = []
+
+  const present = Effect.async<Host>((resume) => {
+    if (host !== undefined) return resume(Effect.succeed(host))
+    const wake = (started: Host) => resume(Effect.succeed(started))
+    waiting.push(wake)
+    return Effect.sync(() => {
+      waiting = waiting.filter((other) => other !== wake)
+    })
+  })
+
+  const load = <E, R>({ child, loaded }: Host, digest: string, artefact: Effect.Effect<Uint8Array, E, R>) =>
+    loaded.has(digest)
+      ? Effect.void
+      : Effect.flatMap(artefact, (bytes) =>
+          child.request(hostKind.load, { digest } satisfies LoadHeader, bytes).pipe(
+            Effect.tap(() => touch(loaded, digest))
+          )
+        )
+
+  /** The child lets go of the session that was used least recently, and so do we. */
+  const touch = (loaded: Set<string>, digest: string) => {
+    loaded.delete(digest)
+    loaded.add(digest)
+    if (loaded.size > options.sessionsMax) {
+      for (const oldest of loaded) {
+        loaded.delete(oldest)
+        break
+      }
+    }
+  }
+
+  return {
+    opine: (digest, artefact, batch) =>
+      Effect.gen(function* () {
+        const { columns, rows } = batch
+        const current = yield* present
+        yield* load(current, digest, artefact)
+        const header: RunHeader = {
+          digest,
+          inputs: [
+            { name: "features", dims: [rows, columns] },
+            { name: "sigma", dims: [rows, 1] },
+            { name: "band", dims: [rows, 1] }
+          ],
+          outputs
+        }
+        const body = Buffer.concat([batch.features, batch.sigma, batch.band].map(bytesOf))
+        touch(current.loaded, digest)
+        const answer = yield* current.child.request(hostKind.run, header, body)
+        const tensors = new Map<string, Float32Array>()
+        let at = 0
+        for (const { dims, name } of (answer.header as RunAnswer).outputs) {
+          const count = dims.reduce((product, dim) => product * dim, 1)
+          tensors.set(name, new Float32Array(answer.body.buffer, answer.body.byteOffset + at, count))
+          at += count * 4
+        }
+        const tensor = (name: (typeof outputNames)[number], width: number) => {
+          const values = tensors.get(name)
+          return values?.length === rows * width
+            ? Effect.succeed(values)
+            : new ChildFailed({ child: "model-host", reason: `the output "${name}" has the wrong shape` })
+        }
+        return {
+          probabilities: yield* tensor("probabilities", 3),
+          expectedReturn: yield* tensor("expected_return", 1),
+          spread: yield* tensor("spread", 1)
+        }
+      }),
+    live: (component) =>
+      Effect.gen(function* () {
+        const child = yield* ChildProcess.start({
+          name: "model-host",
+          script: options.script,
+          arguments: [String(options.sessionsMax)],
+          memoryBytesMax: options.memoryBytesMax,
+          requestMsMax: options.runMsMax,
+          requestsMax
+        })
+        yield* Effect.acquireRelease(
+          Effect.sync(() => {
+            host = { child, loaded: new Set() }
+            for (const wake of waiting.splice(0)) wake(host)
+          }),
+          () =>
+            Effect.sync(() => {
+              host = undefined
+            })
+        )
+        yield* component.running(`process ${child.pid}`)
+        return yield* child.died
+      })
+  }
+}

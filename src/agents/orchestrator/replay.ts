@@ -1,0 +1,52 @@
+/**
+ * Recomputes a decision from its record, and on demand asks the recorded model versions again. What the record
+ * says and what follows from it must be the same to the last digit.
+ */
+import { Effect, Either, Option } from "effect"
+import type { Decision, DecisionOutcome } from "../../protocols/Decision.ts"
+import type { Answer } from "../../protocols/Opinion.ts"
+import type { Replayed } from "../../protocols/rpc/OrchestratorRpcs.ts"
+import { canonicalJson } from "../../protocols/wire/Json.ts"
+import { truncateReason } from "../../protocols/wire/Ids.ts"
+import type { Voter } from "./askVoters.ts"
+import { decide } from "./decide.ts"
+
+/** Fields of the outcome that differ between the record and what follows from its inputs. */
+export const differencesOf = (decision: Decision, recomputed: DecisionOutcome): ReadonlyArray<string> =>
+  (Object.keys(recomputed) as ReadonlyArray<keyof DecisionOutcome>).filter(
+    (field) => canonicalJson(recomputed[field]) !== canonicalJson(decision[field])
+  )
+
+const probabilityDifference = (recorded: Answer, now: Answer): number | null => {
+  if (recorded._tag !== "Opinion" || now._tag !== "Opinion") return null
+  const sides = ["sell", "hold", "buy"] as const
+  return Math.max(...sides.map((side) => Math.abs(recorded.probabilities[side] - now.probabilities[side])))
+}
+
+/** Asks the version that answered then. */
+const askAgain = (decision: Decision, recorded: Answer, voters: ReadonlyArray<Voter>) =>
+  Effect.gen(function* () {
+    const { question } = decision.inputs
+    const voter = voters.find(({ name }) => name === recorded.voter)
+    const version = recorded._tag === "Opinion" ? recorded.modelVersion : null
+    if (voter === undefined || version === null) return { recorded, now: recorded, probabilityDifferenceMax: null }
+    const asked = yield* Effect.either(voter.client.Opine({ questions: [question], model: version }))
+    const [answered] = Either.isRight(asked) ? asked.right : []
+    const reason = Either.isLeft(asked) ? asked.left.message : "no answer came"
+    const now: Answer = answered ?? {
+      _tag: "Abstention",
+      voter: recorded.voter,
+      instrument: question.instrument,
+      reason: truncateReason(reason)
+    }
+    return { recorded, now, probabilityDifferenceMax: probabilityDifference(recorded, now) }
+  })
+
+export const replay = (decision: Decision, voters: Option.Option<ReadonlyArray<Voter>>): Effect.Effect<Replayed> =>
+  Effect.gen(function* () {
+    const recomputed = decide(decision.inputs)
+    const deep = Option.isNone(voters)
+      ? null
+      : yield* Effect.forEach(decision.inputs.answers, (answer) => askAgain(decision, answer, voters.value))
+    return { decision, recomputed, differences: differencesOf(decision, recomputed), deep }
+  })

@@ -1,0 +1,69 @@
+/** A voter's models at the model manager: publishing, activating and fetching, with the latest artefacts at hand. */
+import { Effect } from "effect"
+import { ArtefactRefused } from "../../protocols/errors.ts"
+import type { Deployment, ModelManifest } from "../../protocols/Model.ts"
+import type { ModelManagerRpcs } from "../../protocols/rpc/ModelManagerRpcs.ts"
+import { sha256 } from "../../protocols/wire/Json.ts"
+import { Limits } from "../../protocols/wire/Limits.ts"
+import type * as BusRpcClient from "../../runtime/BusRpcClient.ts"
+import type { Fitted } from "./Learner.ts"
+
+/** Artefacts kept in memory: what serves, what served before, and one that is being asked about again. */
+const cachedMax = 4
+
+export const make = (manager: BusRpcClient.ClientOf<typeof ModelManagerRpcs>) => {
+  const cache = new Map<string, Uint8Array>()
+  const keep = (digest: string, bytes: Uint8Array) => {
+    cache.delete(digest)
+    cache.set(digest, bytes)
+    for (const oldest of cache.keys()) {
+      if (cache.size <= cachedMax) break
+      cache.delete(oldest)
+    }
+    return bytes
+  }
+
+  const fetch = (digest: string) =>
+    Effect.gen(function* () {
+      const cached = cache.get(digest)
+      if (cached !== undefined) return cached
+      const first = yield* manager.Fetch({ version: digest, offset: 0 })
+      const bytes = new Uint8Array(first.bytes)
+      bytes.set(first.chunk)
+      for (let at = first.chunk.byteLength; at < bytes.byteLength; ) {
+        const { chunk } = yield* manager.Fetch({ version: digest, offset: at })
+        if (chunk.byteLength === 0 || at + chunk.byteLength > bytes.byteLength) {
+          return yield* new ArtefactRefused({ digest, reason: "its pieces do not add up" })
+        }
+        bytes.set(chunk, at)
+        at += chunk.byteLength
+      }
+      if (sha256(bytes) !== digest) {
+        return yield* new ArtefactRefused({ digest, reason: "what arrived does not match its digest" })
+      }
+      return keep(digest, bytes)
+    })
+
+  /** Publishes a model and makes it serve in the place of the one that does. */
+  const deploy = (alias: string, fitted: Fitted, active: Deployment | null) =>
+    Effect.gen(function* () {
+      const { artefact, reason } = fitted
+      const digest = sha256(artefact)
+      const parent = active?.version ?? null
+      const manifest: ModelManifest = { ...fitted.manifest, digest, bytes: artefact.byteLength, parent }
+      for (let offset = 0; offset < artefact.byteLength; offset += Limits.artefactChunkBytes) {
+        const chunk = artefact.subarray(offset, offset + Limits.artefactChunkBytes)
+        yield* manager.Publish({ manifest, offset, chunk })
+      }
+      keep(digest, artefact)
+      return yield* manager.Activate({
+        alias,
+        version: digest,
+        expected: active?.version ?? null,
+        since: manifest.fittedAsOf,
+        reason
+      })
+    })
+
+  return { fetch, deploy, active: (alias: string) => manager.Active({ alias }) }
+}

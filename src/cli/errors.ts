@@ -1,0 +1,14 @@
+/** What the command line refuses. */
+import { Schema } from "effect"
+
+export class NoNode extends Schema.TaggedError<NoNode>()("NoNode", { directory: Schema.String }) {
+  override get message() {
+    return `Nothing is running here (looked for a socket in ${this.directory}): start it with \`npm start\`, or say where it is by --data-directory DIR or --nats URL.`
+  }
+}
+
+export class UsageError extends Schema.TaggedError<UsageError>()("UsageError", { reason: Schema.String }) {
+  override get message() {
+    return this.reason
+  }
+}

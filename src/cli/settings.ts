@@ -1,0 +1,55 @@
+/** The configuration in force: defaults, what a resumed run was begun with, a file, the environment, flags. */
+import { existsSync, readFileSync } from "node:fs"
+import { dirname, join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { Effect } from "effect"
+import { findRun, type RunRecord } from "../agents/RunDirectory.ts"
+import { Settings } from "../agents/Settings.ts"
+import type { ConfigurationInvalid, RunNotFound } from "../runtime/errors.ts"
+import * as Configuration from "../runtime/Configuration.ts"
+import type { ParsedArguments } from "./arguments.ts"
+import { UsageError } from "./errors.ts"
+
+/** The checkout that this program was built from. */
+export const projectRoot = (): string => {
+  let folder = dirname(fileURLToPath(import.meta.url))
+  while (!existsSync(join(folder, "config", "default.yaml")) && dirname(folder) !== folder) folder = dirname(folder)
+  return folder
+}
+
+export const defaultsName = "config/default.yaml"
+
+const readDocument = (path: string, name: string) =>
+  Effect.try({
+    try: (): Configuration.Document => ({ name, text: readFileSync(path, "utf8") }),
+    catch: (cause) => new UsageError({ reason: `${path} cannot be read: ${(cause as Error).message}` })
+  })
+
+export interface LoadedSettings extends Configuration.Loaded<Settings> {
+  readonly resumed: RunRecord | undefined
+}
+
+/** A feed of files is meant when files are given. */
+const withSource = (flags: ParsedArguments["flags"]): ParsedArguments["flags"] => {
+  const given = new Set(flags.map(([flag]) => flag))
+  const hasPaths = given.has("--market-data.paths") && !given.has("--market-data.source")
+  return hasPaths ? [...flags, ["--market-data.source", "csv"]] : flags
+}
+
+export const loadSettings = (
+  args: ParsedArguments
+): Effect.Effect<LoadedSettings, ConfigurationInvalid | RunNotFound | UsageError> =>
+  Effect.gen(function* () {
+    const defaults = yield* readDocument(join(projectRoot(), "config", "default.yaml"), defaultsName)
+    const own = args.configFile === undefined ? [] : [yield* readDocument(args.configFile, args.configFile)]
+    const sources = { environment: process.env, flags: withSource(args.flags) }
+    const first = yield* Configuration.load(Settings, { ...sources, documents: [defaults, ...own] })
+    const { agents } = first.value.node
+    const hasFeed = agents.includes("all") || agents.includes("market-data")
+    if (!first.value.run.resume || !hasFeed) return { ...first, resumed: undefined }
+    // What the run was begun with lies under what is given now: giving it again, or nothing, comes to the same.
+    const resumed = yield* findRun(first.value)
+    const begun = { name: `the run ${resumed.run}`, text: resumed.settings }
+    const loaded = yield* Configuration.load(Settings, { ...sources, documents: [defaults, begun, ...own] })
+    return { ...loaded, resumed }
+  })

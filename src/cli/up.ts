@@ -1,0 +1,115 @@
+/** `conclave up`: starts a node and shows what it does, until the feed ends or somebody ends it. */
+import { existsSync } from "node:fs"
+import { join } from "node:path"
+import { Effect, Fiber, Layer, Schedule, Stream } from "effect"
+import * as Node from "../agents/Node.ts"
+import { callAgent, NodeContext } from "../agents/NodeContext.ts"
+import { decisionsStream } from "../protocols/Decision.ts"
+import { MarketDataRpcs } from "../protocols/rpc/MarketDataRpcs.ts"
+import { Bus } from "../runtime/Bus.ts"
+import type { BusDisconnected } from "../runtime/errors.ts"
+import type { ReadError } from "../runtime/Journal.ts"
+import { monotonicMs } from "../runtime/MonotonicClock.ts"
+import * as Progress from "../runtime/Progress.ts"
+import { decisionLine, rawDecisions } from "./decisionLines.ts"
+import { note, write, writeJson, writeLine } from "./output.ts"
+import { projectRoot, type LoadedSettings } from "./settings.ts"
+import { renderSummary, summarise } from "./Summary.ts"
+import { watch } from "./view/watch.ts"
+
+type Mode = "json" | "view" | "plain"
+
+const refusalsShown = 5
+const progressEvery = "5 seconds"
+
+const modelHostScript = (): string => join(projectRoot(), "dist", "model-host.js")
+
+/** The first rows that were refused, and how many more there are. */
+const noteRefusals = (node: Node.RunningNode) =>
+  Effect.gen(function* () {
+    const { refusals = [], rowsRefused = 0 } = node.feed ?? {}
+    for (const { line, path, reason } of refusals.slice(0, refusalsShown)) {
+      yield* note(`conclave: ${path}:${line}: refused: ${reason}`)
+    }
+    const more = rowsRefused - Math.min(refusals.length, refusalsShown)
+    if (more > 0) yield* note(`conclave: ${more} more rows were refused`)
+  })
+
+/** How far it is, for a terminal that is none. */
+const noteProgress = Effect.gen(function* () {
+  const feed = yield* callAgent(MarketDataRpcs, "market-data")
+  yield* Effect.schedule(
+    Effect.flatMap(feed.Feed({}), ({ asOf, phase, published, total, warmUpTotal }) => {
+      const of = phase === "warm-up" ? `/${warmUpTotal}` : total === null ? "" : `/${total}`
+      const at = asOf === null ? "" : ` (${new Date(asOf).toISOString()})`
+      return note(`conclave: ${phase} ${published}${of}${at}`)
+    }).pipe(Effect.catchAll((error) => Effect.logDebug(error.message))),
+    Schedule.spaced(progressEvery)
+  )
+})
+
+/** Prints decisions as they are accepted; `printed` says up to where. */
+const printDecisions = (node: Node.RunningNode, printed: Progress.Progress) =>
+  Stream.runForEach(rawDecisions(node.journal, node.decisionsFrom), ({ decisions, sequence }) =>
+    Effect.zipRight(
+      write(decisions.map(decisionLine).join("")),
+      Effect.sync(() => printed.advance(sequence))
+    )
+  )
+
+/** One node's life. */
+const life = (loaded: LoadedSettings, mode: Mode) =>
+  Effect.gen(function* () {
+    const now = yield* monotonicMs
+    const startedAt = now()
+    const node = yield* Node.start({
+      settings: loaded.value,
+      resumed: loaded.resumed,
+      modelHostScript: modelHostScript(),
+      toStandardError: mode !== "view"
+    })
+    const services = Layer.merge(
+      Layer.succeed(Bus, node.bus),
+      Layer.succeed(NodeContext, {
+        run: node.run,
+        node: node.node,
+        instance: "view",
+        directory: node.directory,
+        settings: loaded.value
+      })
+    )
+    yield* noteRefusals(node)
+    if (mode !== "view") {
+      yield* note(`conclave: run ${node.run}, messages ${node.transportDetail}, data in ${node.directory}`)
+    }
+    const printed = Progress.make(node.decisionsFrom)
+    const show = (): Effect.Effect<void, ReadError | BusDisconnected, Bus | NodeContext> => {
+      if (mode === "json") return printDecisions(node, printed)
+      if (mode === "view") return Effect.scoped(watch(node))
+      return node.feed === undefined ? Effect.never : Effect.scoped(noteProgress)
+    }
+    const shown = Effect.tapErrorCause(show(), (cause) => Effect.logError("Nothing is shown any more", cause))
+    const showing = yield* Effect.forkScoped(Effect.provide(shown, services))
+
+    const finished = Effect.gen(function* () {
+      yield* node.feedEnded
+      if (mode === "json") yield* printed.reached(yield* node.journal.last(decisionsStream))
+      yield* Fiber.interrupt(showing)
+      const summary = yield* Effect.provide(Effect.scoped(summarise(node.run, Math.round(now() - startedAt))), services)
+      yield* mode === "json" ? writeJson(summary) : writeLine(renderSummary(summary))
+      return "finished" as const
+    })
+    return yield* Effect.raceFirst(node.over, finished)
+  })
+
+/** Runs until the feed has ended; a node without a feed follows from run to run. */
+export const up = (loaded: LoadedSettings, options: { readonly json: boolean }) =>
+  Effect.gen(function* () {
+    const mode: Mode = options.json ? "json" : process.stdout.isTTY && loaded.value.node.agents.includes("all") ? "view" : "plain"
+    if (!existsSync(modelHostScript())) return yield* Effect.dieMessage(`${modelHostScript()} has not been built`)
+    for (;;) {
+      const result = yield* Effect.scoped(life(loaded, mode))
+      if (result === "finished") return
+      yield* note("conclave: another run has begun; joining it")
+    }
+  })

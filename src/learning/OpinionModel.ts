@@ -1,0 +1,220 @@
+/**
+ * The one interface of every model that gives opinions, whatever is inside: raw features in, calibrated
+ * opinions out, in one ONNX file that carries its description with it.
+ *
+ *   in   features        float32 [N, F]  raw, in the order of the feature names
+ *        sigma           float32 [N, 1]  standard deviation of the horizon's log return, known as-of
+ *        band            float32 [N, 1]  half the width of the hold zone, a log return, positive
+ *   out  probabilities   float32 [N, 3]  sell, hold, buy
+ *        expected_return float32 [N, 1]  a log return
+ *        spread          float32 [N, 1]  standard deviation of the log return around it
+ *        score           float32 [N, 1]  what the model said before calibration
+ *
+ * What can go wrong: a file that is sound ONNX and yet something else; `describe` gives NotAnOpinionModel.
+ * Inputs that are not finite come out as anything: whoever runs the model refuses them.
+ * Invariants: probabilities are a distribution (within float32); the graph and `evaluateScore` agree to 1e-5.
+ */
+import { Either } from "effect"
+import { ArtefactInvalid, NotAnOpinionModel } from "./errors.ts"
+import type { ModelProto, ValueInfoProto } from "./onnx/OnnxFile.ts"
+import { intAttribute, OnnxGraph, type Value } from "./onnx/OnnxGraph.ts"
+import { type Calibrator, calibrate, clampScore, type SideProbabilities } from "./ScoreCalibrator.ts"
+
+export const outputNames = ["probabilities", "expected_return", "spread", "score"] as const
+
+/** The batch size, as ONNX names it. */
+const batch = "N"
+
+const keyPrefix = "conclave."
+export const metadataKeys = {
+  kind: `${keyPrefix}kind`,
+  featureNames: `${keyPrefix}feature_names`,
+  featureSchemaVersion: `${keyPrefix}feature_schema_version`
+} as const
+
+/** What every emitter is told beside its parameters. */
+export interface ArtefactLabels {
+  readonly featureNames: ReadonlyArray<string>
+  readonly featureSchemaVersion: number
+  /** Strings of the manifest that travel with the file; keys that start with "conclave." are taken. */
+  readonly metadata?: Readonly<Record<string, string>>
+}
+
+export interface OpinionModelDescription {
+  readonly kind: string
+  readonly featureNames: ReadonlyArray<string>
+  readonly featureSchemaVersion: number
+  /** All of the file's metadata, the above included. */
+  readonly metadata: ReadonlyMap<string, string>
+}
+
+/** One opinion, as the reference in float64 computes it. */
+export interface OpinionValues {
+  readonly probabilities: SideProbabilities
+  readonly expectedReturn: number
+  readonly spread: number
+  readonly score: number
+}
+
+/** What a calibrated score says under a question's sigma and band. */
+export const evaluateScore = (
+  calibrator: Calibrator,
+  score: number,
+  question: { readonly sigma: number; readonly band: number }
+): OpinionValues => ({
+  probabilities: calibrate(calibrator, score, Math.log(question.band / question.sigma)),
+  expectedReturn: calibrator.slope * clampScore(calibrator, score) * question.sigma,
+  spread: calibrator.residualDeviation * question.sigma,
+  score
+})
+
+/**
+ * Builds an opinion model around what computes the score: `emitScore` gets the graph and the raw features and
+ * returns the value named "score", [N, 1].
+ */
+export const buildOpinionModel = (
+  kind: string,
+  labels: ArtefactLabels,
+  calibrator: Calibrator,
+  emitScore: (graph: OnnxGraph, features: Value) => Value
+): ModelProto => {
+  const metadata = metadataOf(kind, labels)
+  checkParameters(kind, "the calibrator", numbersOf(calibrator), 11)
+  const graph = new OnnxGraph(kind)
+  const features = graph.input("features", "float", [batch, labels.featureNames.length])
+  const sigma = graph.input("sigma", "float", [batch, 1])
+  const band = graph.input("band", "float", [batch, 1])
+  const score = emitScore(graph, features)
+  emitCalibration(graph, calibrator, { score, sigma, band })
+  graph.output(score)
+  return graph.model(metadata)
+}
+
+const numbersOf = ({ sell, buy, scoreMax, logBandMin, logBandMax, slope, residualDeviation }: Calibrator) =>
+  [sell, buy]
+    .flatMap((logit) => [logit.intercept, logit.score, logit.band])
+    .concat(scoreMax, logBandMin, logBandMax, slope, residualDeviation)
+
+/** The float32 nodes that `evaluateScore` is the reference of. */
+const emitCalibration = (
+  graph: OnnxGraph,
+  calibrator: Calibrator,
+  { score, sigma, band }: { readonly score: Value; readonly sigma: Value; readonly band: Value }
+): void => {
+  const { sell, buy, scoreMax, logBandMin, logBandMax } = calibrator
+  const clamped = graph.node("Clip", "score_clamped", [
+    score,
+    graph.scalar("score_min", -scoreMax),
+    graph.scalar("score_max", scoreMax)
+  ])
+  // Without volatility the ratio is infinite, and clipped like any other that was never seen.
+  const logBand = graph.node("Log", "log_band", [graph.node("Div", "band_in_sigmas", [band, sigma])])
+  const logBandClamped = graph.node("Clip", "log_band_clamped", [
+    logBand,
+    graph.scalar("log_band_min", logBandMin),
+    graph.scalar("log_band_max", logBandMax)
+  ])
+  const covariates = graph.node("Concat", "covariates", [clamped, logBandClamped], [intAttribute("axis", 1)])
+  const slopes = graph.constant("logit_slopes", [2, 3], [sell.score, 0, buy.score, sell.band, 0, buy.band])
+  const intercepts = graph.constant("logit_intercepts", [3], [sell.intercept, 0, buy.intercept])
+  const logits = graph.node("Add", "logits", [
+    graph.node("MatMul", "logits_sloped", [covariates, slopes]),
+    intercepts
+  ])
+  graph.output(graph.node("Softmax", "probabilities", [logits], [intAttribute("axis", 1)]))
+
+  const expected = graph.node("Mul", "expected_sigmas", [clamped, graph.scalar("slope", calibrator.slope)])
+  graph.output(graph.node("Mul", "expected_return", [expected, sigma]))
+  const deviation = graph.scalar("residual_deviation", calibrator.residualDeviation)
+  graph.output(graph.node("Mul", "spread", [sigma, deviation]))
+}
+
+const metadataOf = (kind: string, labels: ArtefactLabels): ReadonlyMap<string, string> => {
+  const given = Object.entries(labels.metadata ?? {})
+  const taken = given.find(([key]) => key.startsWith(keyPrefix))
+  if (taken !== undefined)
+    throw new ArtefactInvalid({ kind, part: `metadata "${taken[0]}"`, reason: "has a taken key" })
+  if (labels.featureNames.length === 0)
+    throw new ArtefactInvalid({ kind, part: "its features", reason: "are none" })
+  return new Map([
+    ...given,
+    [metadataKeys.kind, kind],
+    [metadataKeys.featureNames, JSON.stringify(labels.featureNames)],
+    [metadataKeys.featureSchemaVersion, String(labels.featureSchemaVersion)]
+  ])
+}
+
+/**
+ * Refuses parameters that ONNX would carry silently: lists of a wrong length, numbers that float32 cannot
+ * hold.
+ */
+export const checkParameters = (
+  kind: string,
+  part: string,
+  values: ArrayLike<number>,
+  length: number
+): void => {
+  if (values.length !== length) {
+    throw new ArtefactInvalid({ kind, part, reason: `has ${values.length} values instead of ${length}` })
+  }
+  for (let i = 0; i < length; i++) {
+    if (!Number.isFinite(Math.fround(values[i] as number))) {
+      throw new ArtefactInvalid({ kind, part, reason: `holds ${values[i]}, which float32 cannot` })
+    }
+  }
+}
+
+const isFeatureNames = (value: unknown): value is ReadonlyArray<string> =>
+  Array.isArray(value) && value.length > 0 && value.every((name) => typeof name === "string" && name !== "")
+
+const parseNames = (json: string): ReadonlyArray<string> | undefined => {
+  try {
+    const value: unknown = JSON.parse(json)
+    return isFeatureNames(value) ? value : undefined
+  } catch {
+    return undefined
+  }
+}
+
+const isBatchOf = (value: ValueInfoProto | undefined, columns: number) =>
+  value?.elementType === "float" &&
+  value.dims?.length === 2 &&
+  value.dims[0] === batch &&
+  value.dims[1] === columns
+
+/** Reads what a file says about itself, and checks that it has the inputs and outputs of an opinion model. */
+export const describe = (model: ModelProto): Either.Either<OpinionModelDescription, NotAnOpinionModel> => {
+  const unfit = (reason: string) => Either.left(new NotAnOpinionModel({ reason }))
+  const kind = model.metadata.get(metadataKeys.kind)
+  if (kind === undefined || kind === "") return unfit(`its metadata lacks "${metadataKeys.kind}"`)
+  const featureNames = parseNames(model.metadata.get(metadataKeys.featureNames) ?? "")
+  if (featureNames === undefined)
+    return unfit(`its metadata "${metadataKeys.featureNames}" is no list of names`)
+  const version = model.metadata.get(metadataKeys.featureSchemaVersion) ?? ""
+  if (!/^\d{1,9}$/.test(version))
+    return unfit(`its metadata "${metadataKeys.featureSchemaVersion}" is no number`)
+
+  const { inputs, outputs } = model.graph
+  const expectedInputs = [
+    ["features", featureNames.length],
+    ["sigma", 1],
+    ["band", 1]
+  ] as const
+  if (inputs.length !== expectedInputs.length) return unfit(`it has ${inputs.length} inputs, not 3`)
+  for (const [name, columns] of expectedInputs) {
+    const fits = isBatchOf(
+      inputs.find((input) => input.name === name),
+      columns
+    )
+    if (!fits) return unfit(`its input "${name}" is not float [${batch}, ${columns}]`)
+  }
+  for (const name of outputNames) {
+    const columns = name === "probabilities" ? 3 : 1
+    const fits = isBatchOf(
+      outputs.find((output) => output.name === name),
+      columns
+    )
+    if (!fits) return unfit(`its output "${name}" is not float [${batch}, ${columns}]`)
+  }
+  return Either.right({ kind, featureNames, featureSchemaVersion: Number(version), metadata: model.metadata })
+}
