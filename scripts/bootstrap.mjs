@@ -21,7 +21,9 @@ const checkNode = () => {
   const [major, minor] = process.versions.node.split(".").map(Number)
   const [leastMajor, leastMinor] = nodeVersionMin
   if (major > leastMajor || (major === leastMajor && minor >= leastMinor)) return
-  throw new BootstrapFailed(`Node ${nodeVersionMin.join(".")} or newer is needed, this is ${process.versions.node}.`)
+  throw new BootstrapFailed(
+    `Node ${nodeVersionMin.join(".")} or newer is needed, this is ${process.versions.node}.`
+  )
 }
 
 /** Runs a tool quietly; what it had to say is shown when it fails, the end of it. */
@@ -38,7 +40,11 @@ const run = (command, args, options) =>
     child.once("exit", (code) => {
       if (code === 0) return resolve()
       process.stderr.write(output)
-      reject(new BootstrapFailed(`\`${command} ${args.join(" ")}\` ended with ${code}; its last words stand above.`))
+      reject(
+        new BootstrapFailed(
+          `\`${command} ${args.join(" ")}\` ended with ${code}; its last words stand above.`
+        )
+      )
     })
   })
 
@@ -52,7 +58,11 @@ const writeStamp = (path, stamp) => {
 const install = async () => {
   const lock = readFileSync(join(root, "package-lock.json"))
   // Native modules are built for one version of Node's interface.
-  const stamp = createHash("sha256").update(lock).update(process.versions.modules).update(process.arch).digest("hex")
+  const stamp = createHash("sha256")
+    .update(lock)
+    .update(process.versions.modules)
+    .update(process.arch)
+    .digest("hex")
   const path = join(root, "node_modules", ".conclave-installed")
   if (readStamp(path) === stamp) return
   say("installing packages (the first time SQLite may have to be compiled, which takes two minutes)")
@@ -98,7 +108,9 @@ export const bundle = async (entryPoints, outdir) => {
     format: "esm",
     // Native addons, and what loads files of its own beside itself.
     external: ["better-sqlite3", "onnxruntime-node", "systeminformation", "@tensorflow/*"],
-    banner: { js: 'import{createRequire as __createRequire}from"node:module";const require=__createRequire(import.meta.url);' },
+    banner: {
+      js: 'import{createRequire as __createRequire}from"node:module";const require=__createRequire(import.meta.url);'
+    },
     logLevel: "warning",
     sourcemap: "linked"
   })

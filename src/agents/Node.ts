@@ -5,9 +5,21 @@
 import { randomBytes } from "node:crypto"
 import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
-import { Clock, Context, Deferred, Effect, ExecutionStrategy, Exit, Layer, Redacted, Schedule, Scope } from "effect"
-import type { ComponentStatus, Transport } from "../protocols/NodeStatus.ts"
+import {
+  Clock,
+  Context,
+  Deferred,
+  Effect,
+  ExecutionStrategy,
+  Exit,
+  Layer,
+  Redacted,
+  Schedule,
+  Scope
+} from "effect"
 import { decisionsStream } from "../protocols/Decision.ts"
+import type { Transport } from "../protocols/NodeStatus.ts"
+import type { ComponentStatus } from "../protocols/wire/ComponentStatus.ts"
 import type { NodeId, RunId, Sequence } from "../protocols/wire/Ids.ts"
 import { sha256 } from "../protocols/wire/Json.ts"
 import { Bus } from "../runtime/Bus.ts"
@@ -135,7 +147,12 @@ const chooseTransport = (settings: Settings, feed: Feed | undefined, node: NodeI
     const program = NatsServer.findNatsServer()
     const isPaced = feed !== undefined && feed.paceMs !== null
     const wantsServer = transport === "nats" || (transport === "auto" && isPaced && program !== undefined)
-    const inProcess = (detail: string): Transporting => ({ transport: "in-process", nats: undefined, server: undefined, detail })
+    const inProcess = (detail: string): Transporting => ({
+      transport: "in-process",
+      nats: undefined,
+      server: undefined,
+      detail
+    })
     if (transport === "in-process") return inProcess("within this process, as configured")
     if (!wantsServer) {
       return inProcess(
@@ -184,7 +201,8 @@ const chooseRun = (
       if (external === undefined) {
         return yield* new NatsUnfit({
           url: "(none)",
-          reason: "without the market-data agent here, give the address of the server where it is by --nats URL"
+          reason:
+            "without the market-data agent here, give the address of the server where it is by --nats URL"
         })
       }
       const { incarnation, run } = yield* Effect.provide(awaitRun, external)
@@ -193,7 +211,10 @@ const chooseRun = (
     const fingerprint = fingerprintOf(settings, feed)
     if (resumed !== undefined) {
       if (resumed.fingerprint !== fingerprint) {
-        return yield* new RunMismatch({ run: resumed.run, reason: "its configuration or its files have changed" })
+        return yield* new RunMismatch({
+          run: resumed.run,
+          reason: "its configuration or its files have changed"
+        })
       }
       return resumed
     }
@@ -219,7 +240,8 @@ export const start = (options: NodeOptions) =>
     const { agents } = settings.node
     const node = nodeIdOf(settings)
     const home = nodeDirectory(settings)
-    const feed = agents.includes("all") || agents.includes("market-data") ? yield* openFeed(settings) : undefined
+    const feed =
+      agents.includes("all") || agents.includes("market-data") ? yield* openFeed(settings) : undefined
     yield* lockDirectory(home, `process ${process.pid}`)
 
     const isExternal = Redacted.value(settings.bus.url) !== "" && settings.bus.transport !== "in-process"
@@ -242,7 +264,12 @@ export const start = (options: NodeOptions) =>
     const transporting: Transporting =
       external === undefined
         ? yield* chooseTransport(settings, feed, node, directory)
-        : { transport: "nats", nats: external, server: undefined, detail: Context.get(external, NatsConnection.NatsConnection).address }
+        : {
+            transport: "nats",
+            nats: external,
+            server: undefined,
+            detail: Context.get(external, NatsConnection.NatsConnection).address
+          }
     if (external !== undefined && feed !== undefined) {
       yield* Effect.provide(NatsRuns.announce({ run, incarnation: record.incarnation }), external)
     }
@@ -318,7 +345,8 @@ export const start = (options: NodeOptions) =>
         ? Effect.never
         : Effect.flatMap(
             Context.get(nats, NatsConnection.NatsConnection).closed,
-            (reason) => new NatsUnfit({ url: transporting.detail, reason: `the connection was closed: ${reason}` })
+            (reason) =>
+              new NatsUnfit({ url: transporting.detail, reason: `the connection was closed: ${reason}` })
           )
     const running: RunningNode = {
       run,

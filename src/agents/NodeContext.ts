@@ -1,8 +1,8 @@
 /** What every agent of a node knows of the node and the run it lives in. */
 import type { Rpc, RpcGroup } from "@effect/rpc"
 import { Context, Effect, type Scope } from "effect"
-import type * as EventType from "../protocols/wire/EventType.ts"
 import * as Address from "../protocols/wire/Address.ts"
+import type * as EventType from "../protocols/wire/EventType.ts"
 import { type AgentName, derivedId, type NodeId, type RunId } from "../protocols/wire/Ids.ts"
 import { rootTraceparent, type Traceparent } from "../protocols/wire/Trace.ts"
 import type { Bus } from "../runtime/Bus.ts"
@@ -48,10 +48,23 @@ export const serveAgent = <Rpcs extends Rpc.Any>(
 ): Effect.Effect<
   void,
   BusDisconnected,
-  Bus | DeadLetters | NodeContext | Rpc.ToHandler<Rpcs> | Rpc.Middleware<Rpcs> | Rpc.Context<Rpcs> | Scope.Scope
+  | Bus
+  | DeadLetters
+  | NodeContext
+  | Rpc.ToHandler<Rpcs>
+  | Rpc.Middleware<Rpcs>
+  | Rpc.Context<Rpcs>
+  | Scope.Scope
 > =>
   Effect.flatMap(NodeContext, ({ instance, run, settings }) =>
-    BusRpcServer.serve(group, { run, agent, branch, instance, owns: "all", tracing: settings.telemetry.tracing })
+    BusRpcServer.serve(group, {
+      run,
+      agent,
+      branch,
+      instance,
+      owns: "all",
+      tracing: settings.telemetry.tracing
+    })
   )
 
 /** What an event is about: its id and trace follow from it. */

@@ -3,7 +3,16 @@
  * its records follow from, so that its repetition has the same name and the same bytes; any other is named by when
  * it began.
  */
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs"
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync
+} from "node:fs"
 import { join } from "node:path"
 import { Effect, Either, Schema } from "effect"
 import { stringify } from "yaml"
@@ -33,10 +42,13 @@ const latestFile = "latest"
 export const nodeIdOf = (settings: Settings): NodeId => {
   const { agents, name } = settings.node
   if (name !== "") return NodeIdSchema.make(name)
-  return NodeIdSchema.make(agents.includes("all") ? "node" : [...new Set(agents)].sort().join("_").slice(0, 100))
+  return NodeIdSchema.make(
+    agents.includes("all") ? "node" : [...new Set(agents)].sort().join("_").slice(0, 100)
+  )
 }
 
-export const nodeDirectory = (settings: Settings): string => join(settings.node.dataDirectory, nodeIdOf(settings))
+export const nodeDirectory = (settings: Settings): string =>
+  join(settings.node.dataDirectory, nodeIdOf(settings))
 
 const runDirectory = (node: string, run: string): string => join(node, "runs", run)
 
@@ -74,9 +86,19 @@ const read = (directory: string): RunRecord | undefined => {
 
 /** The sections that a run's records follow from, as YAML. No secret is among them. */
 export const runSettings = (settings: Settings): string => {
-  const { broker, costs, deepLearning, marketData, models, orchestrator, reinforcementLearning, run } = settings
+  const { broker, costs, deepLearning, marketData, models, orchestrator, reinforcementLearning, run } =
+    settings
   const { seed } = run
-  return stringify({ run: { seed }, marketData, costs, orchestrator, deepLearning, reinforcementLearning, models, broker })
+  return stringify({
+    run: { seed },
+    marketData,
+    costs,
+    orchestrator,
+    deepLearning,
+    reinforcementLearning,
+    models,
+    broker
+  })
 }
 
 /** The run to go on with: the named one, or the latest of this node. */
@@ -84,7 +106,12 @@ export const findRun = (settings: Settings): Effect.Effect<RunRecord, RunNotFoun
   Effect.suspend(() => {
     const node = nodeDirectory(settings)
     const latest = join(node, latestFile)
-    const name = settings.run.name !== "" ? settings.run.name : existsSync(latest) ? readFileSync(latest, "utf8").trim() : ""
+    const name =
+      settings.run.name !== ""
+        ? settings.run.name
+        : existsSync(latest)
+          ? readFileSync(latest, "utf8").trim()
+          : ""
     const record = name === "" ? undefined : read(runDirectory(node, name))
     return record === undefined
       ? new RunNotFound({ run: name === "" ? "(none)" : name, directory: join(node, "runs") })

@@ -2,11 +2,11 @@
  * Everything that can be configured. The defaults stand in `config/default.yaml`, and nowhere else.
  */
 import { Schema } from "effect"
+import { Costs } from "../market/Costs.ts"
 import { Policy } from "../protocols/Decision.ts"
 import { TimeFrame } from "../protocols/TimeFrame.ts"
 import { AgentName, Identifier } from "../protocols/wire/Ids.ts"
 import { env } from "../runtime/Configuration.ts"
-import { Costs } from "../market/Costs.ts"
 
 const Count = Schema.NonNegativeInt
 const Positive = Schema.Int.pipe(Schema.positive())
@@ -20,7 +20,9 @@ const described =
   <S extends Schema.Annotable.All>(schema: S): Schema.Annotable.Self<S> =>
     schema.annotations({ description })
 
-export const AgentSelection = Schema.Array(Schema.Literal("all", ...AgentName.literals)).pipe(Schema.minItems(1))
+export const AgentSelection = Schema.Array(Schema.Literal("all", ...AgentName.literals)).pipe(
+  Schema.minItems(1)
+)
 
 export const NodeSettings = Schema.Struct({
   name: Schema.Union(Schema.Literal(""), Identifier).pipe(
@@ -34,8 +36,12 @@ export const NodeSettings = Schema.Struct({
 })
 
 export const RunSettings = Schema.Struct({
-  name: Schema.Union(Schema.Literal(""), Identifier).pipe(described("derived from what goes into the run when empty")),
-  resume: Schema.Boolean.pipe(described("go on with the latest run (or the named one) instead of beginning a new one")),
+  name: Schema.Union(Schema.Literal(""), Identifier).pipe(
+    described("derived from what goes into the run when empty")
+  ),
+  resume: Schema.Boolean.pipe(
+    described("go on with the latest run (or the named one) instead of beginning a new one")
+  ),
   seed: Count.pipe(described("of every random stream"))
 })
 
@@ -55,7 +61,9 @@ export const BusSettings = Schema.Struct({
 
 export const StoreSettings = Schema.Struct({
   durability: Schema.Literal("auto", "full", "process").pipe(
-    described("full survives a power loss, process the death of the process; auto: process in lock-step, else full")
+    described(
+      "full survives a power loss, process the death of the process; auto: process in lock-step, else full"
+    )
   ),
   streamEventsMax: Positive.pipe(described("events of one journal stream that retention keeps")),
   streamBytesMax: Bytes.pipe(described("size at which JetStream refuses more")),
@@ -84,7 +92,9 @@ export const MarketDataSettings = Schema.Struct({
   lastAsOfs: Count.pipe(described("only the last so many as-ofs; 0 for all")),
   refusedShareMax: Share.pipe(described("share of refused rows that stops the run")),
   speed: Schema.String.pipe(
-    Schema.pattern(/^(max|real|[0-9]+(\.[0-9]+)?x?)$/, { message: () => "expected max, real or a factor like 60x" }),
+    Schema.pattern(/^(max|real|[0-9]+(\.[0-9]+)?x?)$/, {
+      message: () => "expected max, real or a factor like 60x"
+    }),
     described("max runs in lock-step; real and Nx keep time")
   ),
   warmUpBarsMin: Positive,
@@ -110,19 +120,30 @@ export const OrchestratorSettings = Schema.Struct({
   kellyFraction: Policy.fields.kellyFraction,
   exposureMax: Schema.Finite.pipe(Schema.between(0, 10), described("absolute, over all instruments")),
   allowShort: Schema.Boolean,
-  stalenessMaxMs: Policy.fields.stalenessMaxMs.pipe(described("oldest bars decided on; 0 for one and a half bars")),
+  stalenessMaxMs: Policy.fields.stalenessMaxMs.pipe(
+    described("oldest bars decided on; 0 for one and a half bars")
+  ),
   hedgeRate: Rate.pipe(described("learning rate of the weights; 1 is the Bayesian mixture")),
   hedgeShare: Share.pipe(described("share of the weight that is spread evenly with each outcome"))
 })
 
 export const DeepLearningSettings = Schema.Struct({
-  lags: Positive.pipe(Schema.lessThanOrEqualTo(64), described("past returns that the linear forecaster sees")),
+  lags: Positive.pipe(
+    Schema.lessThanOrEqualTo(64),
+    described("past returns that the linear forecaster sees")
+  ),
   ridge: Schema.Finite.pipe(Schema.nonNegative()),
   refitEveryBars: Positive,
   rowsMin: Positive.pipe(described("matured rows before the first fit")),
-  lstmHiddenSize: Positive.pipe(env("DL_LSTM_HIDDEN_SIZE"), described("of networks; the linear forecaster has none")),
+  lstmHiddenSize: Positive.pipe(
+    env("DL_LSTM_HIDDEN_SIZE"),
+    described("of networks; the linear forecaster has none")
+  ),
   cnnFilters: Positive.pipe(env("DL_CNN_FILTERS"), described("of networks; the linear forecaster has none")),
-  transformerHeads: Positive.pipe(env("DL_TRANSFORMER_HEADS"), described("of networks; the linear forecaster has none")),
+  transformerHeads: Positive.pipe(
+    env("DL_TRANSFORMER_HEADS"),
+    described("of networks; the linear forecaster has none")
+  ),
   dropoutRate: Share.pipe(env("DL_DROPOUT_RATE"), described("of networks; the linear forecaster has none"))
 })
 
@@ -132,7 +153,10 @@ export const ReinforcementLearningSettings = Schema.Struct({
   epsilonStart: Share.pipe(env("RL_EPSILON_START")),
   epsilonMin: Share.pipe(env("RL_EPSILON_MIN")),
   epsilonDecay: Rate,
-  memorySize: Positive.pipe(env("RL_MEMORY_SIZE"), described("latest bars of each instrument that it trains on")),
+  memorySize: Positive.pipe(
+    env("RL_MEMORY_SIZE"),
+    described("latest bars of each instrument that it trains on")
+  ),
   episodes: Positive.pipe(described("of each training")),
   refitEveryBars: Positive,
   barsMin: Positive.pipe(described("bars before the first training"))
@@ -151,12 +175,17 @@ export const ModelSettings = Schema.Struct({
   ),
   rollbackThreshold: Schema.Finite.pipe(
     env("MODEL_ROLLBACK_THRESHOLD"),
-    described("mean log loss beyond the base rate's on matured outcomes at which the previous version comes back")
+    described(
+      "mean log loss beyond the base rate's on matured outcomes at which the previous version comes back"
+    )
   ),
   cacheSize: Positive.pipe(env("AI_MODEL_CACHE_SIZE"), described("sessions that the model host keeps open")),
   hostMemoryBytesMax: Bytes,
   runMsMax: Ms.pipe(described("a run that takes longer ends the model host")),
-  trainingBatchSize: Positive.pipe(env("AI_TRAINING_BATCH_SIZE"), described("of networks; closed forms have none")),
+  trainingBatchSize: Positive.pipe(
+    env("AI_TRAINING_BATCH_SIZE"),
+    described("of networks; closed forms have none")
+  ),
   trainingLearningRate: Rate.pipe(env("AI_LEARNING_RATE"), described("of networks; closed forms have none"))
 })
 

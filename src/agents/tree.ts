@@ -7,6 +7,8 @@
  * - Everything else escalates: the node ends, its launcher starts it again within a budget of its own, and whoever
  *   stands by for its leases takes over meanwhile.
  */
+
+import { Effect } from "effect"
 import type { AgentName } from "../protocols/wire/Ids.ts"
 import type { BranchSpec, ChildSpec, RestartPolicy } from "../runtime/Supervisor.ts"
 import * as BrokerAgent from "./broker/BrokerAgent.ts"
@@ -20,7 +22,6 @@ import * as OrchestratorAgent from "./orchestrator/OrchestratorAgent.ts"
 import { qTableLearner } from "./reinforcement-learning/QTableLearner.ts"
 import type { Settings } from "./Settings.ts"
 import * as VoterAgent from "./voter/VoterAgent.ts"
-import { Effect } from "effect"
 
 export const restartPolicy: RestartPolicy = {
   mode: "permanent",
@@ -43,20 +44,27 @@ const modelHost: RestartPolicy = { ...restart, restartsMax: 20, whenSpent: "give
 /** @param before components that everything else rests on, like a nats-server of one's own */
 export const supervisionTree = (settings: Settings, before: ReadonlyArray<ChildSpec<never>>) => {
   const { shutdownMs } = settings.node
-  const runs = (agent: AgentName) => settings.node.agents.includes("all") || settings.node.agents.includes(agent)
+  const runs = (agent: AgentName) =>
+    settings.node.agents.includes("all") || settings.node.agents.includes(agent)
   const hasVoter = runs("deep-learning") || runs("reinforcement-learning")
   const host = {
     name: "model-host",
     restart: modelHost,
     shutdownMs,
-    run: (component: Parameters<typeof NodeAgent.run>[0]) => Effect.flatMap(ModelHost, ({ live }) => live(component))
+    run: (component: Parameters<typeof NodeAgent.run>[0]) =>
+      Effect.flatMap(ModelHost, ({ live }) => live(component))
   }
   const agents = [
     { name: "node", restart, shutdownMs, run: NodeAgent.run },
     { name: "context", restart, shutdownMs, run: ContextAgent.run },
     { name: "model-manager", restart, shutdownMs, run: ModelManagerAgent.run },
     { name: "deep-learning", restart: voter, shutdownMs, run: VoterAgent.run(linearLearner(settings)) },
-    { name: "reinforcement-learning", restart: voter, shutdownMs, run: VoterAgent.run(qTableLearner(settings)) },
+    {
+      name: "reinforcement-learning",
+      restart: voter,
+      shutdownMs,
+      run: VoterAgent.run(qTableLearner(settings))
+    },
     { name: "broker", restart, shutdownMs, run: BrokerAgent.run },
     { name: "orchestrator", restart, shutdownMs, run: OrchestratorAgent.run },
     { name: "market-data", restart, shutdownMs, run: MarketDataAgent.run }

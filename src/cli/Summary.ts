@@ -38,8 +38,12 @@ export const summarise = (
 ): Effect.Effect<Summary, CallError | BusDisconnected, Bus | NodeContext | Scope.Scope> =>
   Effect.gen(function* () {
     const feed = yield* Effect.flatMap(callAgent(MarketDataRpcs, "market-data"), (client) => client.Feed({}))
-    const standing = yield* Effect.flatMap(callAgent(OrchestratorRpcs, "orchestrator"), (client) => client.Standing({}))
-    const account = yield* Effect.flatMap(callAgent(BrokerRpcs, "broker"), (client) => client.Account({ barsSequence: 0 }))
+    const standing = yield* Effect.flatMap(callAgent(OrchestratorRpcs, "orchestrator"), (client) =>
+      client.Standing({})
+    )
+    const account = yield* Effect.flatMap(callAgent(BrokerRpcs, "broker"), (client) =>
+      client.Account({ barsSequence: 0 })
+    )
     return {
       type: "summary",
       run,

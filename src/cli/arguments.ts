@@ -61,7 +61,9 @@ export const parseArguments = (args: ReadonlyArray<string>): Either.Either<Parse
     const takesValue = key !== undefined || name === "--config"
     if (!takesValue) {
       if (name.startsWith("--") && name.includes(".")) {
-        return Either.left(new UsageError({ reason: `There is no key ${name}; \`conclave config print\` lists them.` }))
+        return Either.left(
+          new UsageError({ reason: `There is no key ${name}; \`conclave config print\` lists them.` })
+        )
       }
       rest.push(arg)
       continue

@@ -3,14 +3,14 @@ import { randomBytes } from "node:crypto"
 import { Effect, Option, Stream } from "effect"
 import { callAgent } from "../agents/NodeContext.ts"
 import type { Decision } from "../protocols/Decision.ts"
-import type { ComponentStatus } from "../protocols/NodeStatus.ts"
 import { symbolOf } from "../protocols/Instrument.ts"
 import { BrokerControlRpcs, BrokerRpcs } from "../protocols/rpc/BrokerRpcs.ts"
 import { MarketDataRpcs } from "../protocols/rpc/MarketDataRpcs.ts"
 import { NodeRpcs } from "../protocols/rpc/NodeRpcs.ts"
 import { OrchestratorRpcs } from "../protocols/rpc/OrchestratorRpcs.ts"
-import { bytes, instant, money, price, probabilities, signedPercent } from "./format.ts"
+import type { ComponentStatus } from "../protocols/wire/ComponentStatus.ts"
 import { decisionLine } from "./decisionLines.ts"
+import { bytes, instant, money, price, probabilities, signedPercent } from "./format.ts"
 import { table, write, writeJson, writeLine } from "./output.ts"
 
 interface Output {
@@ -61,8 +61,13 @@ export const status = ({ json }: Output) =>
     if (account === null) lines.push("account: no broker answers")
     else {
       const gain = signedPercent(account.equity / account.startingCash - 1)
-      const stop = account.stop === null ? "" : `, STOPPED (${account.stop.reason}; ${account.stop.flat ? "flat" : "not flat"})`
-      lines.push(`account: equity ${money(account.equity)} (${gain}), ${account.fills} fills, fees ${money(account.fees)}${stop}`)
+      const stop =
+        account.stop === null
+          ? ""
+          : `, STOPPED (${account.stop.reason}; ${account.stop.flat ? "flat" : "not flat"})`
+      lines.push(
+        `account: equity ${money(account.equity)} (${gain}), ${account.fills} fills, fees ${money(account.fees)}${stop}`
+      )
     }
     yield* writeLine(lines.join("\n"))
   })
@@ -83,7 +88,11 @@ const treeLines = (component: ComponentStatus, depth: number): ReadonlyArray<Rea
 export const agents = ({ json }: Output) =>
   Effect.gen(function* () {
     const nodes = yield* (yield* callAgent(NodeRpcs, "node")).Nodes({})
-    if (json) return yield* writeJson({ type: "agents", nodes: nodes.map(({ status: { node, tree } }) => ({ node, tree })) })
+    if (json)
+      return yield* writeJson({
+        type: "agents",
+        nodes: nodes.map(({ status: { node, tree } }) => ({ node, tree }))
+      })
     for (const { status: node } of nodes) {
       yield* writeLine(`node ${node.node} (process ${node.pid})`)
       yield* writeLine(table(treeLines(node.tree, 1)))
@@ -97,7 +106,9 @@ const decisionText = (decision: Decision): string => {
       ? `  ${answer.voter}: ${probabilities(answer.probabilities)} sell/hold/buy %, expected ${(answer.expectedReturn * 1e4).toFixed(1)} bp${answer.standIn === "none" ? "" : ` (${answer.standIn} stands in)`}`
       : `  ${answer.voter}: abstains, ${answer.reason}`
   )
-  const guards = decision.verdicts.map(({ guard, passed, reason }) => `${passed ? "ok" : "NO"} ${guard}: ${reason}`)
+  const guards = decision.verdicts.map(
+    ({ guard, passed, reason }) => `${passed ? "ok" : "NO"} ${guard}: ${reason}`
+  )
   return [
     `${decision.id}  ${key.instrument}  ${instant(key.asOf)}  ${decision.action.toUpperCase()} (${decision.strategy})`,
     `  target exposure ${signedPercent(decision.targetExposure, 1)}, confidence ${(decision.confidence * 100).toFixed(1)}%, expected ${(decision.expectedReturn * 1e4).toFixed(1)} bp over ${inputs.question.horizonBars} bars`,
@@ -139,7 +150,11 @@ export const decide = (
   })
 
 export const decisions = (
-  options: Output & { readonly follow: boolean; readonly latest: number; readonly symbol: Option.Option<string> }
+  options: Output & {
+    readonly follow: boolean
+    readonly latest: number
+    readonly symbol: Option.Option<string>
+  }
 ) =>
   Effect.gen(function* () {
     const orchestrator = yield* callAgent(OrchestratorRpcs, "orchestrator")
@@ -169,7 +184,9 @@ export const stop = (options: Output & { readonly release: boolean; readonly rea
     }
     const report = yield* broker.EmergencyStop({ command, reason: options.reason })
     if (options.json) return yield* writeJson({ type: "stop", ...report })
-    yield* writeLine(`${report.state}: ${report.cancelled} orders cancelled, ${report.positions} positions left`)
+    yield* writeLine(
+      `${report.state}: ${report.cancelled} orders cancelled, ${report.positions} positions left`
+    )
   })
 
 export const replay = (id: string, options: Output & { readonly deep: boolean }) =>

@@ -6,7 +6,7 @@ import { socketPathOf } from "../agents/Node.ts"
 import { NodeContext } from "../agents/NodeContext.ts"
 import type { Settings } from "../agents/Settings.ts"
 import { NodeId, RunId } from "../protocols/wire/Ids.ts"
-import { Bus } from "../runtime/Bus.ts"
+import type { Bus } from "../runtime/Bus.ts"
 import * as NatsBus from "../runtime/NatsBus.ts"
 import * as NatsConnection from "../runtime/NatsConnection.ts"
 import * as NatsRuns from "../runtime/NatsRuns.ts"
@@ -45,7 +45,9 @@ const throughSocket = (settings: Settings) =>
 const throughNats = (settings: Settings) =>
   Effect.gen(function* () {
     const { connectTimeoutMs, url } = settings.bus
-    const nats = yield* Layer.build(NatsConnection.layer({ url, name: "conclave command line", connectTimeoutMs }))
+    const nats = yield* Layer.build(
+      NatsConnection.layer({ url, name: "conclave command line", connectTimeoutMs })
+    )
     const found = yield* Effect.provide(NatsRuns.current, nats)
     if (found === undefined) return yield* new NoNode({ directory: settings.node.dataDirectory })
     const bus = yield* Layer.build(NatsBus.layer.pipe(Layer.provide(Layer.succeedContext(nats))))
@@ -53,7 +55,9 @@ const throughNats = (settings: Settings) =>
   })
 
 /** The bus and the run of what is running. */
-export const connection = (settings: Settings): Layer.Layer<Bus | NodeContext, NoNode | NatsConnectionError> =>
+export const connection = (
+  settings: Settings
+): Layer.Layer<Bus | NodeContext, NoNode | NatsConnectionError> =>
   Layer.unwrapScoped(
     Effect.gen(function* () {
       const local = yield* throughSocket(settings)
@@ -65,4 +69,6 @@ export const connection = (settings: Settings): Layer.Layer<Bus | NodeContext, N
     })
   )
 
-type NatsConnectionError = import("../runtime/errors.ts").NatsUnfit | import("../runtime/errors.ts").NatsUnreachable
+type NatsConnectionError =
+  | import("../runtime/errors.ts").NatsUnfit
+  | import("../runtime/errors.ts").NatsUnreachable

@@ -12,7 +12,6 @@ const RawRound = EventType.make({
   schema: Schema.Struct({ decisions: Schema.Array(Schema.Unknown) })
 })
 
-
 /** Everything after a place in the stream, by the event that brought it. */
 export const rawDecisions = (journal: typeof Journal.Service, after: Sequence) => {
   const decode = EventType.decoder([RawRound])

@@ -2,7 +2,8 @@
 
 export const percent = (share: number, digits = 1): string => `${(share * 100).toFixed(digits)}%`
 
-export const signedPercent = (share: number, digits = 2): string => `${share >= 0 ? "+" : ""}${percent(share, digits)}`
+export const signedPercent = (share: number, digits = 2): string =>
+  `${share >= 0 ? "+" : ""}${percent(share, digits)}`
 
 export const money = (quote: number): string => {
   const [whole = "0", cents = "00"] = Math.abs(quote).toFixed(2).split(".")
@@ -12,13 +13,17 @@ export const money = (quote: number): string => {
 /** With as many digits as tell its steps apart. */
 export const price = (value: number): string => (value >= 1_000 ? value.toFixed(2) : value.toPrecision(6))
 
-export const instant = (epochMs: number): string => `${new Date(epochMs).toISOString().slice(0, 16).replace("T", " ")}Z`
+export const instant = (epochMs: number): string =>
+  `${new Date(epochMs).toISOString().slice(0, 16).replace("T", " ")}Z`
 
 export const bytes = (count: number): string =>
   count >= 2 ** 30 ? `${(count / 2 ** 30).toFixed(1)} GiB` : `${Math.round(count / 2 ** 20)} MiB`
 
-export const probabilities = (p: { readonly sell: number; readonly hold: number; readonly buy: number }): string =>
-  [p.sell, p.hold, p.buy].map((share) => String(Math.round(share * 100)).padStart(2)).join("/")
+export const probabilities = (p: {
+  readonly sell: number
+  readonly hold: number
+  readonly buy: number
+}): string => [p.sell, p.hold, p.buy].map((share) => String(Math.round(share * 100)).padStart(2)).join("/")
 
 /** A bar of the given width, full to a share. */
 export const progressBar = (share: number, width: number): string => {

@@ -17,7 +17,9 @@ import { up } from "./up.ts"
 
 const version = "0.1.0"
 
-const json = Options.boolean("json").pipe(Options.withDescription("results as JSON on standard output, and nothing else"))
+const json = Options.boolean("json").pipe(
+  Options.withDescription("results as JSON on standard output, and nothing else")
+)
 
 /** What can be said of every command about the configuration. */
 const configurationHelp = [
@@ -55,9 +57,18 @@ const build = (args: ParsedArguments) => {
     "decide",
     {
       symbol: Args.text({ name: "symbol" }).pipe(Args.withDescription("a symbol, or an instrument id")),
-      asOf: Options.text("as-of").pipe(Options.optional, Options.withDescription("ISO 8601, or epoch milliseconds")),
-      horizon: Options.integer("horizon").pipe(Options.optional, Options.withDescription("a what-if: bars to look ahead")),
-      band: Options.float("band").pipe(Options.optional, Options.withDescription("a what-if: half the hold zone")),
+      asOf: Options.text("as-of").pipe(
+        Options.optional,
+        Options.withDescription("ISO 8601, or epoch milliseconds")
+      ),
+      horizon: Options.integer("horizon").pipe(
+        Options.optional,
+        Options.withDescription("a what-if: bars to look ahead")
+      ),
+      band: Options.float("band").pipe(
+        Options.optional,
+        Options.withDescription("a what-if: half the hold zone")
+      ),
       json
     },
     ({ symbol, ...options }) => against(commands.decide(symbol, options))
@@ -67,7 +78,10 @@ const build = (args: ParsedArguments) => {
     {
       symbol: Args.text({ name: "symbol" }).pipe(Args.optional),
       follow: Options.boolean("follow").pipe(Options.withDescription("go on with those to come")),
-      latest: Options.integer("latest").pipe(Options.withDefault(20), Options.withDescription("how many of the past first")),
+      latest: Options.integer("latest").pipe(
+        Options.withDefault(20),
+        Options.withDescription("how many of the past first")
+      ),
       json
     },
     (options) => against(commands.decisions(options))
@@ -75,7 +89,9 @@ const build = (args: ParsedArguments) => {
   const stopCommand = Command.make(
     "stop",
     {
-      emergency: Options.boolean("emergency").pipe(Options.withDescription("stop trading: cancel, flatten, stay stopped")),
+      emergency: Options.boolean("emergency").pipe(
+        Options.withDescription("stop trading: cancel, flatten, stay stopped")
+      ),
       release: Options.boolean("release").pipe(Options.withDescription("let trading go on")),
       reason: Options.text("reason").pipe(Options.withDefault("the operator asked for it")),
       json
@@ -88,7 +104,9 @@ const build = (args: ParsedArguments) => {
   const replayCommand = Command.make(
     "replay",
     {
-      decision: Args.text({ name: "decision" }).pipe(Args.withDescription("its id, or the first eight digits or more")),
+      decision: Args.text({ name: "decision" }).pipe(
+        Args.withDescription("its id, or the first eight digits or more")
+      ),
       deep: Options.boolean("deep").pipe(Options.withDescription("ask the recorded model versions again")),
       json
     },
@@ -130,7 +148,11 @@ const hasMessage = (error: unknown): error is { readonly _tag?: string; readonly
 const main = Effect.gen(function* () {
   const parsed = parseArguments(process.argv.slice(2))
   if (Either.isLeft(parsed)) return yield* parsed.left
-  const run = Command.run(build(parsed.right), { name: "conclave", version, summary: Span.text("trading decisions by committee") })
+  const run = Command.run(build(parsed.right), {
+    name: "conclave",
+    version,
+    summary: Span.text("trading decisions by committee")
+  })
   yield* run(["node", "conclave", ...parsed.right.rest])
 })
 
@@ -146,7 +168,10 @@ const report = (cause: Cause.Cause<unknown>): Effect.Effect<number> => {
   const defect = Cause.squash(cause)
   const text = defect instanceof Error ? `${defect.name}: ${defect.message}` : String(defect)
   const detail = process.env.CONCLAVE_DEBUG === undefined ? "" : `\n${Cause.pretty(cause)}`
-  return Effect.as(Console.error(`conclave: this is a bug: ${text} (CONCLAVE_DEBUG=1 shows more)${detail}`), exitGivenUp)
+  return Effect.as(
+    Console.error(`conclave: this is a bug: ${text} (CONCLAVE_DEBUG=1 shows more)${detail}`),
+    exitGivenUp
+  )
 }
 
 endWithReader()

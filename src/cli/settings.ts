@@ -5,15 +5,16 @@ import { fileURLToPath } from "node:url"
 import { Effect } from "effect"
 import { findRun, type RunRecord } from "../agents/RunDirectory.ts"
 import { Settings } from "../agents/Settings.ts"
-import type { ConfigurationInvalid, RunNotFound } from "../runtime/errors.ts"
 import * as Configuration from "../runtime/Configuration.ts"
+import type { ConfigurationInvalid, RunNotFound } from "../runtime/errors.ts"
 import type { ParsedArguments } from "./arguments.ts"
 import { UsageError } from "./errors.ts"
 
 /** The checkout that this program was built from. */
 export const projectRoot = (): string => {
   let folder = dirname(fileURLToPath(import.meta.url))
-  while (!existsSync(join(folder, "config", "default.yaml")) && dirname(folder) !== folder) folder = dirname(folder)
+  while (!existsSync(join(folder, "config", "default.yaml")) && dirname(folder) !== folder)
+    folder = dirname(folder)
   return folder
 }
 

@@ -13,8 +13,8 @@ import { monotonicMs } from "../runtime/MonotonicClock.ts"
 import * as Progress from "../runtime/Progress.ts"
 import { decisionLine, rawDecisions } from "./decisionLines.ts"
 import { note, write, writeJson, writeLine } from "./output.ts"
-import { projectRoot, type LoadedSettings } from "./settings.ts"
 import { renderSummary, summarise } from "./Summary.ts"
+import { type LoadedSettings, projectRoot } from "./settings.ts"
 import { watch } from "./view/watch.ts"
 
 type Mode = "json" | "view" | "plain"
@@ -95,7 +95,10 @@ const life = (loaded: LoadedSettings, mode: Mode) =>
       yield* node.feedEnded
       if (mode === "json") yield* printed.reached(yield* node.journal.last(decisionsStream))
       yield* Fiber.interrupt(showing)
-      const summary = yield* Effect.provide(Effect.scoped(summarise(node.run, Math.round(now() - startedAt))), services)
+      const summary = yield* Effect.provide(
+        Effect.scoped(summarise(node.run, Math.round(now() - startedAt))),
+        services
+      )
       yield* mode === "json" ? writeJson(summary) : writeLine(renderSummary(summary))
       return "finished" as const
     })
@@ -105,8 +108,13 @@ const life = (loaded: LoadedSettings, mode: Mode) =>
 /** Runs until the feed has ended; a node without a feed follows from run to run. */
 export const up = (loaded: LoadedSettings, options: { readonly json: boolean }) =>
   Effect.gen(function* () {
-    const mode: Mode = options.json ? "json" : process.stdout.isTTY && loaded.value.node.agents.includes("all") ? "view" : "plain"
-    if (!existsSync(modelHostScript())) return yield* Effect.dieMessage(`${modelHostScript()} has not been built`)
+    const mode: Mode = options.json
+      ? "json"
+      : process.stdout.isTTY && loaded.value.node.agents.includes("all")
+        ? "view"
+        : "plain"
+    if (!existsSync(modelHostScript()))
+      return yield* Effect.dieMessage(`${modelHostScript()} has not been built`)
     for (;;) {
       const result = yield* Effect.scoped(life(loaded, mode))
       if (result === "finished") return

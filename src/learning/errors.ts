@@ -8,7 +8,7 @@
 import { Schema } from "effect"
 
 const Text = Schema.String
-const Count = Schema.Number
+const Count = Schema.Finite
 
 /** The bytes are no ONNX model that the subset knows. */
 export class OnnxUnreadable extends Schema.TaggedError<OnnxUnreadable>()("OnnxUnreadable", { reason: Text }) {

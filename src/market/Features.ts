@@ -30,7 +30,12 @@ export const featureSchema = (lags: number): FeatureSchema => ({
  * Fills `out` with the features at the last of `windowCloses` closes, in the order of the schema. Gives the
  * standard deviation of one bar's log return, or 0 when nothing has moved and there are no features.
  */
-export const featuresAt = (closes: ArrayLike<number>, end: number, lags: number, out: Float64Array): number => {
+export const featuresAt = (
+  closes: ArrayLike<number>,
+  end: number,
+  lags: number,
+  out: Float64Array
+): number => {
   const first = end - windowReturns
   let squares = 0
   let shortSquares = 0
@@ -49,6 +54,8 @@ export const featuresAt = (closes: ArrayLike<number>, end: number, lags: number,
   momenta.forEach((bars, i) => {
     out[lags + i] = Math.log(last / (closes[end - bars] as number)) / (sigma * Math.sqrt(bars))
   })
-  out[lags + momenta.length] = Math.log(Math.max(Math.sqrt(shortSquares / shortReturns), 1e-3 * sigma) / sigma)
+  out[lags + momenta.length] = Math.log(
+    Math.max(Math.sqrt(shortSquares / shortReturns), 1e-3 * sigma) / sigma
+  )
   return sigma
 }

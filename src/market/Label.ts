@@ -5,13 +5,13 @@
  */
 import type { Side } from "../protocols/Opinion.ts"
 
-
 /** Bars after the as-of that have to be there before the label is known. */
 export const barsUntilMature = (horizonBars: number, closeOnly: boolean): number =>
   closeOnly ? horizonBars + 1 : horizonBars
 
 /** Half the width of the hold zone: max(round-trip cost, 0.25 sigma). */
-export const bandOf = (roundTripCost: number, sigma: number): number => Math.max(roundTripCost, 0.25 * sigma, 1e-9)
+export const bandOf = (roundTripCost: number, sigma: number): number =>
+  Math.max(roundTripCost, 0.25 * sigma, 1e-9)
 
 /** Log return between the price of the fill and the price at the end of the horizon. */
 export const labelReturn = (entry: number, exit: number): number => Math.log(exit / entry)

@@ -34,7 +34,12 @@ const feeScale = 10_000_000_000n
 const divideUp = (dividend: bigint, divisor: bigint): bigint => (dividend + divisor - 1n) / divisor
 
 /** Value of lots at a price, in millionths: rounded up when the account pays it, down when it receives it. */
-export const notional = (contract: Contract, ticks: number, lots: number, rounding: "up" | "down"): bigint => {
+export const notional = (
+  contract: Contract,
+  ticks: number,
+  lots: number,
+  rounding: "up" | "down"
+): bigint => {
   const tick = decimalOf(contract.tick)
   const lot = decimalOf(contract.lot)
   const product = BigInt(ticks) * BigInt(Math.abs(lots)) * tick.digits * lot.digits
@@ -45,7 +50,8 @@ export const notional = (contract: Contract, ticks: number, lots: number, roundi
 }
 
 /** The venue's fee on a value, rounded up. */
-export const feeOn = (value: bigint, feeBps: number): bigint => divideUp(value * BigInt(Math.round(feeBps * 1e6)), feeScale)
+export const feeOn = (value: bigint, feeBps: number): bigint =>
+  divideUp(value * BigInt(Math.round(feeBps * 1e6)), feeScale)
 
 /** A price in ticks: rounded up for a buyer, down for a seller, never below one. */
 export const priceInTicks = (contract: Contract, price: number, side: "buy" | "sell" | "mark"): number => {

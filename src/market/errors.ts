@@ -2,7 +2,7 @@
 import { Schema } from "effect"
 
 const Text = Schema.String
-const Count = Schema.Number
+const Count = Schema.Finite
 
 const listed = (names: ReadonlyArray<string>): string => {
   const some = names.slice(0, 8).join(", ")

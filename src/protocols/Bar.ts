@@ -70,7 +70,10 @@ export type BarsClosed = EventType.EventOf<typeof BarsClosed>
 export const FeedEnded = EventType.make({
   type: "FeedEnded",
   version: 1,
-  schema: Schema.Struct({ asOf: EpochMs, reason: Schema.String.pipe(Schema.maxLength(Limits.reasonCharsMax)) })
+  schema: Schema.Struct({
+    asOf: EpochMs,
+    reason: Schema.String.pipe(Schema.maxLength(Limits.reasonCharsMax))
+  })
 })
 export type FeedEnded = EventType.EventOf<typeof FeedEnded>
 

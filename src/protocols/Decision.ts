@@ -7,7 +7,7 @@ import { InstrumentId } from "./Instrument.ts"
 import { Answer, Probabilities, Question, Side } from "./Opinion.ts"
 import { TimeFrame } from "./TimeFrame.ts"
 import * as EventType from "./wire/EventType.ts"
-import { derivedId, Digest, Epoch, EpochMs, Identifier, Reason, RunId } from "./wire/Ids.ts"
+import { Digest, derivedId, Epoch, EpochMs, Identifier, Reason, RunId } from "./wire/Ids.ts"
 
 export const DecisionId = Schema.String.pipe(Schema.pattern(/^[0-9a-f]{32}$/))
 export type DecisionId = typeof DecisionId.Type

@@ -64,9 +64,14 @@ export const make = <C extends Command>(options: {
     let isDraining = false
     let isAlive = false
     let refused = 0
-    const waiting = () => Math.min(Option.getOrElse(mailbox.unsafeSize(), () => 0), mailboxCapacityMax)
+    const waiting = () =>
+      Math.min(
+        Option.getOrElse(mailbox.unsafeSize(), () => 0),
+        mailboxCapacityMax
+      )
 
-    const unavailable = (command: C) => new AgentUnavailable({ agent: name, call: command._tag, state: "stopping" })
+    const unavailable = (command: C) =>
+      new AgentUnavailable({ agent: name, call: command._tag, state: "stopping" })
 
     const enter = <A extends C>(command: A, offer: (entry: Entry<C>) => Effect.Effect<boolean>): Answer<A> =>
       Effect.gen(function* () {
@@ -80,12 +85,18 @@ export const make = <C extends Command>(options: {
         return yield* Deferred.await(reply)
       }) as Answer<A>
 
-    const carryOut = <R>(behaviour: Behaviour<C, R>, { command, reply }: Entry<C>): Effect.Effect<void, never, R> => {
-      const behave = behaviour[command._tag as C["_tag"]] as (command: C) => Effect.Effect<unknown, unknown, R>
+    const carryOut = <R>(
+      behaviour: Behaviour<C, R>,
+      { command, reply }: Entry<C>
+    ): Effect.Effect<void, never, R> => {
+      const behave = behaviour[command._tag as C["_tag"]] as (
+        command: C
+      ) => Effect.Effect<unknown, unknown, R>
       return Effect.matchCauseEffect(behave(command), {
         onSuccess: (value) => Effect.asVoid(Deferred.succeed(reply, value)),
         onFailure: (cause) => {
-          if (!Cause.isDie(cause) && !Cause.isInterrupted(cause)) return Effect.asVoid(Deferred.failCause(reply, cause))
+          if (!Cause.isDie(cause) && !Cause.isInterrupted(cause))
+            return Effect.asVoid(Deferred.failCause(reply, cause))
           const answer = Cause.isDie(cause)
             ? new AgentCrashed({ agent: name, call: command._tag })
             : unavailable(command)
@@ -96,7 +107,10 @@ export const make = <C extends Command>(options: {
 
     return {
       name,
-      ask: (command) => enter(command, (entry) => Effect.sync(() => waiting() < mailboxCapacityMax && mailbox.unsafeOffer(entry))),
+      ask: (command) =>
+        enter(command, (entry) =>
+          Effect.sync(() => waiting() < mailboxCapacityMax && mailbox.unsafeOffer(entry))
+        ),
       submit: (command) =>
         Effect.suspend(() => (isDraining ? Effect.never : enter(command, (entry) => mailbox.offer(entry)))),
       mailbox: () => ({ waiting: waiting(), capacity: mailboxCapacityMax, refused }),

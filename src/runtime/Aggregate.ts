@@ -76,7 +76,9 @@ export const open = <State, Encoded, Types extends ReadonlyArray<EventType.AnyEv
           const data = EventType.encode(eventType, full)
           const appended = yield* journal
             .append({ stream, expected: sequence, epoch, id: event.id, data })
-            .pipe(Effect.retry({ schedule: appendAgain, while: (error) => error._tag === "JournalUnavailable" }))
+            .pipe(
+              Effect.retry({ schedule: appendAgain, while: (error) => error._tag === "JournalUnavailable" })
+            )
           sequence = appended
           const accepted = { ...full, type: eventType.type, version: eventType.version }
           state = definition.evolve(state, accepted as never, appended)

@@ -8,7 +8,20 @@
  * more than all else that a call does.
  */
 import { type Rpc, RpcClient, type RpcGroup, type RpcMessage, RpcSchema } from "@effect/rpc"
-import { Cause, Effect, Either, Exit, FiberRef, FiberSet, Mailbox, Option, ParseResult, Schema, type Scope, Stream } from "effect"
+import {
+  Cause,
+  Effect,
+  Either,
+  Exit,
+  FiberRef,
+  FiberSet,
+  Mailbox,
+  Option,
+  ParseResult,
+  Schema,
+  type Scope,
+  Stream
+} from "effect"
 import type { Span } from "effect/Tracer"
 import * as Address from "../protocols/wire/Address.ts"
 import {
@@ -42,7 +55,9 @@ const sweepEveryMs = 25
 /** Chunks of streams waiting to be handed to their readers. */
 const chunksMax = 16_384
 
-const currentDeadlineMs: FiberRef.FiberRef<number | undefined> = FiberRef.unsafeMake<number | undefined>(undefined)
+const currentDeadlineMs: FiberRef.FiberRef<number | undefined> = FiberRef.unsafeMake<number | undefined>(
+  undefined
+)
 
 /** The calls within wait this long for their answers. */
 export const withDeadline =
@@ -254,20 +269,34 @@ const makeUnary = (connection: Connection, rpc: Rpc.AnyWithProps, options: BusRp
         exit = toExit(response)
         resume?.(exit)
       }
-      const trace = span === undefined ? {} : { traceId: span.traceId, spanId: span.spanId, sampled: span.sampled }
-      const request: RpcMessage.RequestEncoded = { _tag: "Request", id, tag, payload: encoded.right, headers: [], ...trace }
+      const trace =
+        span === undefined ? {} : { traceId: span.traceId, spanId: span.spanId, sampled: span.sampled }
+      const request: RpcMessage.RequestEncoded = {
+        _tag: "Request",
+        id,
+        tag,
+        payload: encoded.right,
+        headers: [],
+        ...trace
+      }
       const answer = Effect.async<unknown, unknown>((continueWith) => {
         if (exit !== undefined) return continueWith(exit)
         resume = continueWith
         return connection.follow({ _tag: "Interrupt", requestId: id })
       })
-      const sent = connection.send(request, { isStream: false, deadlineMs: deadlineMs ?? deadlineDefaultMs, receive })
+      const sent = connection.send(request, {
+        isStream: false,
+        deadlineMs: deadlineMs ?? deadlineDefaultMs,
+        receive
+      })
       return Effect.zipRight(sent, answer)
     })
 
   return options.tracing === true
     ? (payload: unknown) =>
-        Effect.useSpan(`RpcClient.${tag}`, { captureStackTrace: false, kind: "client" }, (span) => call(payload, span))
+        Effect.useSpan(`RpcClient.${tag}`, { captureStackTrace: false, kind: "client" }, (span) =>
+          call(payload, span)
+        )
     : (payload: unknown) => call(payload, undefined)
 }
 
@@ -296,7 +325,9 @@ export const make = <Rpcs extends Rpc.Any>(
           Stream.catchAllCause(stream(tag, payload), (cause) => {
             // The library takes an answer that does not decode for a bug of this side.
             const isUnreadable = ParseResult.isParseError(Option.getOrUndefined(Cause.dieOption(cause)))
-            return isUnreadable ? Stream.fail(unreadable(options.address.agent, tag)) : Stream.failCause(cause)
+            return isUnreadable
+              ? Stream.fail(unreadable(options.address.agent, tag))
+              : Stream.failCause(cause)
           })
       }
     }

@@ -6,10 +6,17 @@
  * in the log of this side. An unknown call is refused by name. A request beyond `inFlightMax` is refused.
  * Handlers are interrupted at their caller's deadline, and when a caller with open calls has fallen silent.
  */
-import { RpcSchema, RpcServer, type Rpc, type RpcGroup, type RpcMessage } from "@effect/rpc"
+import { type Rpc, type RpcGroup, type RpcMessage, RpcSchema, RpcServer } from "@effect/rpc"
 import { Effect, Either, type FiberId, FiberSet, Layer, Mailbox, Option, type Scope } from "effect"
 import * as Address from "../protocols/wire/Address.ts"
-import { AgentUnavailable, BadRequest, type CallError, InternalError, Overloaded, UnknownCall } from "../protocols/wire/errors.ts"
+import {
+  AgentUnavailable,
+  BadRequest,
+  type CallError,
+  InternalError,
+  Overloaded,
+  UnknownCall
+} from "../protocols/wire/errors.ts"
 import type { AgentName, RunId } from "../protocols/wire/Ids.ts"
 import { Bus, type Message } from "./Bus.ts"
 import { DeadLetters } from "./DeadLetters.ts"
@@ -68,7 +75,10 @@ const makeProtocol = <Rpcs extends Rpc.Any>(
       const silentMaxMs = options.silentMaxMs ?? defaults.silentMaxMs
       const now = yield* monotonicMs
       const disconnects = yield* Mailbox.make<number>()
-      const queue = yield* Mailbox.make<{ readonly client: Client; readonly message: RpcMessage.FromClientEncoded }>()
+      const queue = yield* Mailbox.make<{
+        readonly client: Client
+        readonly message: RpcMessage.FromClientEncoded
+      }>()
       const streams = new Map<string, boolean>()
       for (const [tag, rpc] of group.requests) {
         streams.set(tag, RpcSchema.isStreamSchema((rpc as unknown as Rpc.AnyWithProps).successSchema))
@@ -104,7 +114,12 @@ const makeProtocol = <Rpcs extends Rpc.Any>(
         if (client.calls.delete(requestId)) inFlight--
       }
 
-      const onRequest = (client: Client, request: RpcMessage.RequestEncoded, reply: string, deadlineMs: number | undefined) => {
+      const onRequest = (
+        client: Client,
+        request: RpcMessage.RequestEncoded,
+        reply: string,
+        deadlineMs: number | undefined
+      ) => {
         const about = { agent, call: request.tag }
         const isStream = streams.get(request.tag)
         if (isStream === undefined) return void refuse(reply, request.id, new UnknownCall(about))
@@ -126,7 +141,12 @@ const makeProtocol = <Rpcs extends Rpc.Any>(
         if (raw.noResponders) return
         const decoded = decodeToServer(raw.data)
         if (Either.isLeft(decoded)) {
-          deadLetters.unsafeRecord({ consumer: `${agent}.rpc`, subject: raw.subject, reason: decoded.left, data: raw.data })
+          deadLetters.unsafeRecord({
+            consumer: `${agent}.rpc`,
+            subject: raw.subject,
+            reason: decoded.left,
+            data: raw.data
+          })
           return
         }
         const { client: inbox, deadlineMs, ...message } = decoded.right
@@ -184,7 +204,9 @@ const makeProtocol = <Rpcs extends Rpc.Any>(
               Effect.zipRight(respond(call.reply, refusal))
             )
           }),
-          Effect.catchAll((error) => Effect.logWarning(`The answer to "${call.tag}" was not sent: ${error.message}`))
+          Effect.catchAll((error) =>
+            Effect.logWarning(`The answer to "${call.tag}" was not sent: ${error.message}`)
+          )
         )
       })
 
@@ -289,11 +311,10 @@ export const serve = <Rpcs extends Rpc.Any>(
   Effect.gen(function* () {
     const readers = new Set<FiberId.FiberId>()
     const protocol = yield* makeProtocol(group, options, readers)
-    const server = yield* RpcServer.make(group, { disableFatalDefects: true, disableTracing: options.tracing !== true }).pipe(
-      Effect.provideService(RpcServer.Protocol, protocol),
-      Effect.interruptible,
-      Effect.forkScoped
-    )
+    const server = yield* RpcServer.make(group, {
+      disableFatalDefects: true,
+      disableTracing: options.tracing !== true
+    }).pipe(Effect.provideService(RpcServer.Protocol, protocol), Effect.interruptible, Effect.forkScoped)
     // It reads what arrived before it ran.
     readers.add(server.id())
   })

@@ -32,11 +32,7 @@ export interface ChildOptions {
 export interface Child {
   readonly pid: number
   /** The child's answer; `ChildFailed` when it refuses, dies or is too slow. */
-  readonly request: (
-    kind: number,
-    header: unknown,
-    body?: Uint8Array
-  ) => Effect.Effect<Frame, ChildFailed>
+  readonly request: (kind: number, header: unknown, body?: Uint8Array) => Effect.Effect<Frame, ChildFailed>
   /** Fails when the child has ended. */
   readonly died: Effect.Effect<never, ChildFailed>
 }
@@ -131,7 +127,10 @@ export const start = (options: ChildOptions): Effect.Effect<Child, ChildFailed, 
           if (request === undefined) return Effect.void
           waiting.delete(frame.id)
           if (frame.kind === frameKind.answer) return Deferred.succeed(request.answer, frame)
-          return Deferred.fail(request.answer, failed(String((frame.header as { reason?: string } | null)?.reason)))
+          return Deferred.fail(
+            request.answer,
+            failed(String((frame.header as { reason?: string } | null)?.reason))
+          )
         }
       }
     }
@@ -143,18 +142,23 @@ export const start = (options: ChildOptions): Effect.Effect<Child, ChildFailed, 
     const watch = Effect.suspend(() => {
       const at = now()
       const bytes = residentBytes(child.pid ?? 0) ?? reportedBytes
-      if (bytes > memoryBytesMax) return end(`it took ${bytes} bytes of memory, ${memoryBytesMax} are allowed`)
+      if (bytes > memoryBytesMax)
+        return end(`it took ${bytes} bytes of memory, ${memoryBytesMax} are allowed`)
       for (const { sinceMs } of waiting.values()) {
         if (at - sinceMs > requestMsMax) return end(`a request took longer than ${requestMsMax} ms`)
       }
-      if (waiting.size === 0 && at - heardAt > silentMaxMs) return end(`it has been silent for ${silentMaxMs} ms`)
+      if (waiting.size === 0 && at - heardAt > silentMaxMs)
+        return end(`it has been silent for ${silentMaxMs} ms`)
       return Effect.void
     })
     yield* Effect.forkScoped(Effect.forever(Effect.zipRight(Effect.sleep(watchEveryMs), watch)))
 
     yield* Deferred.await(ready).pipe(
       Effect.raceFirst(Deferred.await(dead)),
-      Effect.timeoutFail({ duration: readyTimeoutMs, onTimeout: () => failed(`not ready after ${readyTimeoutMs} ms`) })
+      Effect.timeoutFail({
+        duration: readyTimeoutMs,
+        onTimeout: () => failed(`not ready after ${readyTimeoutMs} ms`)
+      })
     )
     return {
       pid: child.pid as number,
@@ -162,11 +166,14 @@ export const start = (options: ChildOptions): Effect.Effect<Child, ChildFailed, 
       request: (kind, header, body) =>
         Effect.gen(function* () {
           if (yield* Deferred.isDone(dead)) return yield* Deferred.await(dead)
-          if (waiting.size >= options.requestsMax) return yield* failed(`${options.requestsMax} requests wait already`)
-          const id = (lastId = (lastId % 0xffff_fffe) + 1)
+          if (waiting.size >= options.requestsMax)
+            return yield* failed(`${options.requestsMax} requests wait already`)
+          lastId = (lastId % 0xffff_fffe) + 1
+          const id = lastId
           const answer = yield* Deferred.make<Frame, ChildFailed>()
           const frame = body === undefined ? { kind, id, header } : { kind, id, header, body }
-          if (!writeFrame(pipe, frame, backlogBytesMax)) return yield* failed("it does not take what is sent to it")
+          if (!writeFrame(pipe, frame, backlogBytesMax))
+            return yield* failed("it does not take what is sent to it")
           waiting.set(id, { answer, sinceMs: now() })
           return yield* Deferred.await(answer)
         })

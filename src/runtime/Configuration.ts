@@ -55,7 +55,8 @@ type Tree = { [key: string]: unknown }
 const emptyTree = (): Tree => Object.create(null) as Tree
 
 const words = (name: string) => name.replace(/([a-z0-9])([A-Z])/g, "$1-$2").toLowerCase()
-const isTree = (value: unknown): value is Tree => typeof value === "object" && value !== null && !Array.isArray(value)
+const isTree = (value: unknown): value is Tree =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
 
 /** The AST below filters, transformations and optionality: what is written in YAML. */
 const encodedAst = (ast: SchemaAST.AST): SchemaAST.AST => {
@@ -143,12 +144,15 @@ const setAt = (tree: Tree, path: string, value: unknown) => {
   at[last] = value
 }
 
-const invalid = (source: string, path: string, reason: string) => new ConfigurationInvalid({ source, path, reason })
+const invalid = (source: string, path: string, reason: string) =>
+  new ConfigurationInvalid({ source, path, reason })
 
 const readYaml = (source: Document): Either.Either<Tree, ConfigurationInvalid> => {
   try {
     const tree: unknown = parseYaml(source.text, { schema: "core", maxAliasCount: 0 }) ?? {}
-    return isTree(tree) ? Either.right(tree) : Either.left(invalid(source.name, "", "it is no mapping of keys"))
+    return isTree(tree)
+      ? Either.right(tree)
+      : Either.left(invalid(source.name, "", "it is no mapping of keys"))
   } catch (cause) {
     const [first] = String(cause instanceof Error ? cause.message : cause).split("\n")
     return Either.left(invalid(source.name, "", first ?? "it does not parse"))
@@ -201,7 +205,8 @@ export const load = <A, I>(
     const lists = new Map<string, Array<unknown>>()
     for (const [flag, text] of sources.flags) {
       const key = byName.get(flag)
-      if (key === undefined) return yield* Either.left(invalid("the command line", flag, "there is no such key"))
+      if (key === undefined)
+        return yield* Either.left(invalid("the command line", flag, "there is no such key"))
       let value = readText(key, text)
       if (key.kind === "list") {
         // A flag given several times adds up.
@@ -217,7 +222,8 @@ export const load = <A, I>(
       const [first] = issues
       const path = first?.path.join(".") ?? ""
       const more = issues.length > 1 ? ` (and ${issues.length - 1} more)` : ""
-      const reason = first?._tag === "Unexpected" ? "there is no such key" : (first?.message ?? decoded.left.message)
+      const reason =
+        first?._tag === "Unexpected" ? "there is no such key" : (first?.message ?? decoded.left.message)
       return yield* Either.left(invalid(originOf(origins, path), path, `${reason}${more}`))
     }
     return { value: decoded.right, origins }

@@ -23,14 +23,18 @@ export interface ConsumerOptions<Types extends ReadonlyArray<EventType.AnyEventT
   readonly events: Types
   /** Tries of one event, over all lives of the consumer. */
   readonly triesMax: number
-  /** The rows an event makes. Runs within the transaction of the receipt. */
-  readonly apply: (event: EventType.EventOf<Types[number]>, record: JournalRecord) => Effect.Effect<void, SqlError.SqlError>
+  /** The rows an event makes, to be written in the transaction of the receipt; undefined when it makes none. */
+  readonly apply: (event: EventType.EventOf<Types[number]>, record: JournalRecord) => Statements | undefined
 }
+
+type Statements = Effect.Effect<unknown, SqlError.SqlError>
 
 const retryAfterMs = 25
 const retryAfterMaxMs = 2_000
 
-export const open = <const Types extends ReadonlyArray<EventType.AnyEventType>>(options: ConsumerOptions<Types>) =>
+export const open = <const Types extends ReadonlyArray<EventType.AnyEventType>>(
+  options: ConsumerOptions<Types>
+) =>
   Effect.gen(function* () {
     const journal = yield* Journal
     const store = yield* Store
@@ -56,26 +60,31 @@ export const open = <const Types extends ReadonlyArray<EventType.AnyEventType>>(
      * The rows of one record. What does not decode is taken out of the way first: dead letters are written by
      * themselves and must not wait for the transaction that waits for them.
      */
-    const prepare = (record: JournalRecord): Effect.Effect<Effect.Effect<unknown, SqlError.SqlError>> => {
+    const prepare = (record: JournalRecord): Effect.Effect<Statements | undefined> => {
       const decoded = decode(record.data)
-      if (Either.isRight(decoded)) return Effect.succeed(options.apply(decoded.right, record))
-      if (decoded.left._tag === "UnknownType") return Effect.succeed(Effect.void)
-      if (decoded.left._tag === "Malformed") return Effect.as(dead(record, decoded.left.reason), Effect.void)
+      if (Either.isRight(decoded)) return Effect.sync(() => options.apply(decoded.right, record))
+      if (decoded.left._tag === "UnknownType") return Effect.succeed(undefined)
+      if (decoded.left._tag === "Malformed") return Effect.as(dead(record, decoded.left.reason), undefined)
       const { type, version } = decoded.left
       const parked = { consumer: name, sequence: record.sequence, type, version }
       return Effect.succeed(sql`INSERT OR IGNORE INTO parked ${sql.insert(parked)}`)
     }
 
     const applyAll = (records: ReadonlyArray<JournalRecord>) =>
-      Effect.flatMap(Effect.forEach(records, prepare), (rows) =>
-        store.write(
-          `apply events to ${name}`,
-          Effect.zipRight(
-            Effect.forEach(rows, (statements) => statements, { discard: true }),
-            receipt((records.at(-1) as JournalRecord).sequence, 0)
+      Effect.flatMap(Effect.forEach(records, prepare), (prepared) => {
+        const rows = prepared.filter((statements) => statements !== undefined)
+        // What made no rows may come again after a restart: no receipt is written for it alone.
+        if (rows.length === 0) return Effect.void
+        return Effect.asVoid(
+          store.write(
+            `apply events to ${name}`,
+            Effect.zipRight(
+              Effect.forEach(rows, (statements) => statements, { discard: true }),
+              receipt((records.at(-1) as JournalRecord).sequence, 0)
+            )
           )
         )
-      )
+      })
 
     const applyOne = Effect.fnUntraced(function* (record: JournalRecord, attemptsBefore: number) {
       let reason = "its tries ended with the process"
@@ -116,7 +125,7 @@ export const open = <const Types extends ReadonlyArray<EventType.AnyEventType>>(
         if (record === undefined || Either.isLeft(decode(record.data))) continue
         const statements = yield* prepare(record)
         const remove = sql`DELETE FROM parked WHERE consumer = ${name} AND sequence = ${sequence}`
-        yield* store.write("apply a parked event", Effect.zipRight(statements, remove))
+        yield* store.write("apply a parked event", Effect.zipRight(statements ?? Effect.void, remove))
       }
     })
 

@@ -35,5 +35,8 @@ export const lockDirectory = (
       sql`BEGIN EXCLUSIVE`,
       () => new DirectoryLocked({ directory, holder: describeHolder(directory) })
     )
-    yield* Effect.try({ try: () => writeFileSync(join(directory, "holder"), `${holder}\n`), catch: unreadable })
+    yield* Effect.try({
+      try: () => writeFileSync(join(directory, "holder"), `${holder}\n`),
+      catch: unreadable
+    })
   }).pipe(Effect.withTracerEnabled(false))

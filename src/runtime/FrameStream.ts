@@ -37,7 +37,10 @@ const readChunk = (readable: Readable): Effect.Effect<Buffer, Option.Option<Fram
     return Effect.sync(detach)
   })
 
-export const readFrames = (readable: Readable, frameBytesMax: number): Stream.Stream<Frame, FrameStreamBroken> =>
+export const readFrames = (
+  readable: Readable,
+  frameBytesMax: number
+): Stream.Stream<Frame, FrameStreamBroken> =>
   Stream.suspend(() => {
     const reader = new FrameReader(frameBytesMax)
     return Stream.repeatEffectChunkOption(

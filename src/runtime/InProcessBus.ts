@@ -4,7 +4,7 @@
  */
 import { Effect, Layer } from "effect"
 import { Limits } from "../protocols/wire/Limits.ts"
-import { Bus, matches, type Message } from "./Bus.ts"
+import { Bus, type Message, matches } from "./Bus.ts"
 import { PayloadTooLarge } from "./errors.ts"
 
 interface Subscriber {

@@ -8,13 +8,22 @@
  * full, never dropped.
  */
 import { Effect, Layer, Stream } from "effect"
-import { DiscardPolicy, ErrorCode, headers, type MsgHdrs, NatsError, nanos, RetentionPolicy, StorageType } from "nats"
+import {
+  DiscardPolicy,
+  ErrorCode,
+  headers,
+  type MsgHdrs,
+  NatsError,
+  nanos,
+  RetentionPolicy,
+  StorageType
+} from "nats"
 import { journalSubject, runPrefix } from "../protocols/wire/Address.ts"
 import { Epoch, type RunId, Sequence } from "../protocols/wire/Ids.ts"
 import { Limits } from "../protocols/wire/Limits.ts"
 import { JournalUnavailable, PayloadTooLarge, StaleEpoch, WrongExpectedSequence } from "./errors.ts"
-import { type AppendOptions, Journal, type JournalRecord } from "./Journal.ts"
 import { type PulledMessage, pull } from "./JetStreamPull.ts"
+import { type AppendOptions, Journal, type JournalRecord } from "./Journal.ts"
 import { NatsConnection } from "./NatsConnection.ts"
 
 export interface JetStreamJournalOptions {
@@ -48,7 +57,8 @@ const reasonOf = (cause: unknown): string => {
 const epochOf = (header: MsgHdrs | undefined): number => Number(header?.get(epochHeader) || 0)
 const isFence = (header: MsgHdrs | undefined): boolean => header?.has(fenceHeader) === true
 const isNotFound = (cause: unknown): boolean =>
-  cause instanceof NatsError && (cause.api_error?.code === 404 || cause.code === ErrorCode.JetStream404NoMessages)
+  cause instanceof NatsError &&
+  (cause.api_error?.code === 404 || cause.code === ErrorCode.JetStream404NoMessages)
 
 const make = Effect.fnUntraced(function* (options: JetStreamJournalOptions) {
   const nats = yield* NatsConnection
@@ -81,15 +91,13 @@ const make = Effect.fnUntraced(function* (options: JetStreamJournalOptions) {
   const readHead = (stream: string): Effect.Effect<Head, JournalUnavailable> =>
     Effect.tryPromise({
       try: () =>
-        nats.manager.streams
-          .getMessage(name, { last_by_subj: journalSubject(options.run, stream) })
-          .then(
-            (message): Head => ({ sequence: message.seq, epoch: epochOf(message.header) }),
-            (cause): Head => {
-              if (isNotFound(cause)) return { sequence: 0, epoch: 0 }
-              throw cause
-            }
-          ),
+        nats.manager.streams.getMessage(name, { last_by_subj: journalSubject(options.run, stream) }).then(
+          (message): Head => ({ sequence: message.seq, epoch: epochOf(message.header) }),
+          (cause): Head => {
+            if (isNotFound(cause)) return { sequence: 0, epoch: 0 }
+            throw cause
+          }
+        ),
       catch: unavailable(stream, "read")
     }).pipe(Effect.tap((head) => Effect.sync(() => heads.set(stream, head))))
 
@@ -111,7 +119,10 @@ const make = Effect.fnUntraced(function* (options: JetStreamJournalOptions) {
 
   const append = Effect.fnUntraced(function* (request: AppendOptions, extra?: { readonly fence: boolean }) {
     const { data, epoch, expected, stream } = request
-    const bytesMax = Math.min(Limits.payloadBytesMax, nats.connection.info?.max_payload ?? Limits.payloadBytesMax)
+    const bytesMax = Math.min(
+      Limits.payloadBytesMax,
+      nats.connection.info?.max_payload ?? Limits.payloadBytesMax
+    )
     if (data.byteLength > bytesMax) {
       return yield* new PayloadTooLarge({ subject: stream, bytes: data.byteLength, bytesMax })
     }
@@ -193,7 +204,10 @@ const make = Effect.fnUntraced(function* (options: JetStreamJournalOptions) {
     replay: (stream, after, through) =>
       after >= through
         ? Stream.empty
-        : records(stream, Stream.takeUntil(follow(stream, after), (message) => message.sequence >= through)),
+        : records(
+            stream,
+            Stream.takeUntil(follow(stream, after), (message) => message.sequence >= through)
+          ),
     trim: (stream, keep) =>
       Effect.asVoid(
         Effect.tryPromise({

@@ -40,7 +40,9 @@ const isGone = (cause: unknown): boolean =>
   cause instanceof NatsError && cause.api_error?.description === "stream not found"
 
 /** `$JS.ACK.<stream>.<consumer>.<delivered>.<stream seq>.<consumer seq>.<time>.<pending>` */
-const positionOf = (reply: string): { readonly streamSequence: number; readonly consumerSequence: number } => {
+const positionOf = (
+  reply: string
+): { readonly streamSequence: number; readonly consumerSequence: number } => {
   const tokens = reply.split(".")
   // Servers of 2.10 and later may put a domain and an account hash in front.
   const shift = tokens.length > 9 ? 2 : 0
@@ -96,7 +98,8 @@ export const pull = (
                 if (error !== null || code >= 400) {
                   isPulling = false
                   // 404 and 408: the pull has run out, which is how an idle one ends.
-                  if (code !== 404 && code !== 408) lost = error?.message ?? message.headers?.description ?? `${code}`
+                  if (code !== 404 && code !== 408)
+                    lost = error?.message ?? message.headers?.description ?? `${code}`
                 } else if (code !== 100) {
                   const { consumerSequence, streamSequence } = positionOf(message.reply ?? "")
                   if (consumerSequence !== expected) {
@@ -121,7 +124,9 @@ export const pull = (
         const ask = () => {
           isPulling = true
           pulledUpTo = expected + batchMax - 1
-          connection.publish(`$JS.API.CONSUMER.MSG.NEXT.${options.stream}.${consumer.name}`, request, { reply: inbox })
+          connection.publish(`$JS.API.CONSUMER.MSG.NEXT.${options.stream}.${consumer.name}`, request, {
+            reply: inbox
+          })
         }
 
         const waitForNews = Effect.async<void>((resume) => {

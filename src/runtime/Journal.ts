@@ -8,7 +8,13 @@
  */
 import { Context, type Effect, type Stream } from "effect"
 import type { Epoch, Sequence } from "../protocols/wire/Ids.ts"
-import type { CorruptRecord, JournalUnavailable, PayloadTooLarge, StaleEpoch, WrongExpectedSequence } from "./errors.ts"
+import type {
+  CorruptRecord,
+  JournalUnavailable,
+  PayloadTooLarge,
+  StaleEpoch,
+  WrongExpectedSequence
+} from "./errors.ts"
 
 export interface JournalRecord {
   readonly stream: string
@@ -38,7 +44,10 @@ export class Journal extends Context.Tag("conclave/Journal")<
     /** From now on the stream refuses lower epochs. Returns where the stream is. */
     readonly fence: (stream: string, epoch: Epoch) => Effect.Effect<Sequence, StaleEpoch | JournalUnavailable>
     /** The record at a sequence, if it is there. */
-    readonly readOne: (stream: string, sequence: Sequence) => Effect.Effect<JournalRecord | undefined, ReadError>
+    readonly readOne: (
+      stream: string,
+      sequence: Sequence
+    ) => Effect.Effect<JournalRecord | undefined, ReadError>
     /** The sequence of the latest record; 0 for none. */
     readonly last: (stream: string) => Effect.Effect<Sequence, JournalUnavailable>
     /**
@@ -47,7 +56,11 @@ export class Journal extends Context.Tag("conclave/Journal")<
      */
     readonly tail: (stream: string, after: Sequence) => Stream.Stream<JournalRecord, ReadError>
     /** What lies after one sequence, up to and including another at which the stream has been. */
-    readonly replay: (stream: string, after: Sequence, through: Sequence) => Stream.Stream<JournalRecord, ReadError>
+    readonly replay: (
+      stream: string,
+      after: Sequence,
+      through: Sequence
+    ) => Stream.Stream<JournalRecord, ReadError>
     /** Retention: keeps the latest `keep` records of a stream. */
     readonly trim: (stream: string, keep: number) => Effect.Effect<void, JournalUnavailable>
   }

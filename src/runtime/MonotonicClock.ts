@@ -3,7 +3,7 @@
  * `Clock.currentTimeMillis` is the wall clock; its nanosecond counter is monotonic, and the test clock moves
  * both.
  */
-import { Clock, Effect } from "effect"
+import { type Clock, Effect } from "effect"
 
 /** A function that reads milliseconds since some fixed instant, of the clock in force. */
 export const monotonicMs: Effect.Effect<() => number> = Effect.map(

@@ -1,6 +1,6 @@
 /** One connection to a NATS server, shared by the bus, the journal and the leases of a node. */
 import { Context, Deferred, Effect, Layer, Redacted, Runtime } from "effect"
-import { connect, type JetStreamClient, type JetStreamManager, type NatsConnection as Connection } from "nats"
+import { type NatsConnection as Connection, connect, type JetStreamClient, type JetStreamManager } from "nats"
 import { NatsUnfit, NatsUnreachable } from "./errors.ts"
 
 export interface NatsOptions {
@@ -59,7 +59,8 @@ const isOlder = (version: string): boolean => {
 const make = Effect.fnUntraced(function* (options: NatsOptions) {
   const target = yield* Effect.try({
     try: () => parseUrl(Redacted.value(options.url)),
-    catch: () => new NatsUnreachable({ url: "the URL given", reason: "it is not a URL like nats://host:4222" })
+    catch: () =>
+      new NatsUnreachable({ url: "the URL given", reason: "it is not a URL like nats://host:4222" })
   })
   const address = `nats://${target.servers.join(",")}`
   const connection = yield* Effect.acquireRelease(
@@ -93,7 +94,10 @@ const make = Effect.fnUntraced(function* (options: NatsOptions) {
   const manager = yield* Effect.tryPromise({
     try: () => connection.jetstreamManager(),
     catch: (cause) =>
-      new NatsUnfit({ url: address, reason: `JetStream does not answer (${reasonOf(cause)}): start it with -js` })
+      new NatsUnfit({
+        url: address,
+        reason: `JetStream does not answer (${reasonOf(cause)}): start it with -js`
+      })
   })
 
   let connected = true

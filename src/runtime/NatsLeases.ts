@@ -111,7 +111,9 @@ const acquire = Effect.fnUntraced(function* (name: string, bucket: KV, options: 
   return { name, epoch, lost: Deferred.await(lost) } satisfies Lease
 })
 
-export const layer = (options: NatsLeasesOptions): Layer.Layer<Leases, LeaseUnavailable, NatsConnection | Store> =>
+export const layer = (
+  options: NatsLeasesOptions
+): Layer.Layer<Leases, LeaseUnavailable, NatsConnection | Store> =>
   Layer.effect(
     Leases,
     Effect.gen(function* () {
@@ -125,7 +127,10 @@ export const layer = (options: NatsLeasesOptions): Layer.Layer<Leases, LeaseUnav
         acquire: (name: string): Effect.Effect<Lease, LeaseUnavailable, Scope.Scope> =>
           acquire(name, bucket, options).pipe(
             Effect.provideService(Store, store),
-            Effect.catchTag("StoreFailed", (error) => new LeaseUnavailable({ lease: name, reason: error.reason }))
+            Effect.catchTag(
+              "StoreFailed",
+              (error) => new LeaseUnavailable({ lease: name, reason: error.reason })
+            )
           )
       }
     })

@@ -137,7 +137,18 @@ export const start = (options: {
     const child = yield* Effect.acquireRelease(
       Effect.sync(() => {
         // The pipe is descriptor 3: the server must not hold it, or its end would never come.
-        const args = ["-c", guard, "guard", "sh", "-c", 'exec "$@" 3<&-', "sh", program, "-c", join(directory, "nats.conf")]
+        const args = [
+          "-c",
+          guard,
+          "guard",
+          "sh",
+          "-c",
+          'exec "$@" 3<&-',
+          "sh",
+          program,
+          "-c",
+          join(directory, "nats.conf")
+        ]
         const child = spawn("sh", args, { stdio: ["ignore", "pipe", "pipe", "pipe"], detached: true })
         const keep = (chunk: Buffer) => {
           output = (output + chunk.toString("utf8")).slice(-outputCharsMax)
@@ -155,7 +166,12 @@ export const start = (options: {
           return exited(child)
         }).pipe(Effect.interruptible, Effect.timeout(stopTimeoutMs), Effect.ignore)
     )
-    const lastLine = () => output.trim().split("\n").at(-1)?.replace(/^\[\d+\] \S+ \S+ /, "") ?? "no output"
+    const lastLine = () =>
+      output
+        .trim()
+        .split("\n")
+        .at(-1)
+        ?.replace(/^\[\d+\] \S+ \S+ /, "") ?? "no output"
     const port = yield* Effect.gen(function* () {
       for (;;) {
         if (child.exitCode !== null) return yield* failed(lastLine())
@@ -164,7 +180,10 @@ export const start = (options: {
         yield* Effect.sleep(pollEveryMs)
       }
     }).pipe(
-      Effect.timeoutFail({ duration: startTimeoutMs, onTimeout: () => failed(`no port after ${startTimeoutMs} ms`) })
+      Effect.timeoutFail({
+        duration: startTimeoutMs,
+        onTimeout: () => failed(`no port after ${startTimeoutMs} ms`)
+      })
     )
     writeFileSync(portFile, String(port))
     const urlOf = (user: string, password: string) => `nats://${user}:${password}@127.0.0.1:${port}`
@@ -174,6 +193,8 @@ export const start = (options: {
       url: Redacted.make(urlOf("node", secrets.node)),
       observerUrl,
       port,
-      died: Effect.flatMap(exited(child), (code) => failed(`it ended with ${code ?? "a signal"}: ${lastLine()}`))
+      died: Effect.flatMap(exited(child), (code) =>
+        failed(`it ended with ${code ?? "a signal"}: ${lastLine()}`)
+      )
     }
   })

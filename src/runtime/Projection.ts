@@ -27,7 +27,11 @@ export const open = <State, Encoded, Types extends ReadonlyArray<EventType.AnyEv
     let sinceSnapshot = 0
 
     const run = <E, R>(
-      act: (event: EventType.EventOf<Types[number]>, state: State, sequence: Sequence) => Effect.Effect<void, E, R>
+      act: (
+        event: EventType.EventOf<Types[number]>,
+        state: State,
+        sequence: Sequence
+      ) => Effect.Effect<void, E, R>
     ) =>
       Stream.runForEach(journal.tail(definition.stream, snapshot.sequence), (record) =>
         Effect.gen(function* () {
@@ -39,13 +43,17 @@ export const open = <State, Encoded, Types extends ReadonlyArray<EventType.AnyEv
             if (++sinceSnapshot >= definition.snapshotEvery) {
               sinceSnapshot = 0
               yield* saveSnapshot(definition, { state, sequence: record.sequence }).pipe(
-                Effect.catchAll((error) => Effect.logWarning(`No snapshot of ${definition.name}: ${error.message}`))
+                Effect.catchAll((error) =>
+                  Effect.logWarning(`No snapshot of ${definition.name}: ${error.message}`)
+                )
               )
             }
           }
           progress.advance(record.sequence)
         })
-      ).pipe(Effect.zipRight(Effect.dieMessage(`The stream "${definition.stream}" ended, which it never does`)))
+      ).pipe(
+        Effect.zipRight(Effect.dieMessage(`The stream "${definition.stream}" ended, which it never does`))
+      )
 
     return { state: () => state, applied: () => applied, progress, run }
   })

@@ -5,8 +5,8 @@
  */
 import type { RpcMessage } from "@effect/rpc"
 import { Either, Schema } from "effect"
-import { AgentName } from "../protocols/wire/Ids.ts"
 import { CallError } from "../protocols/wire/errors.ts"
+import type { AgentName } from "../protocols/wire/Ids.ts"
 import { describeRefusal, parseJson, stringifyToBytes } from "../protocols/wire/Json.ts"
 
 export type { AgentName }
@@ -33,7 +33,8 @@ const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value)
 
 const isShortString = (value: unknown): value is string => typeof value === "string" && value.length <= 256
-const isRequestId = (value: unknown): value is string => typeof value === "string" && /^[0-9]{1,24}$/.test(value)
+const isRequestId = (value: unknown): value is string =>
+  typeof value === "string" && /^[0-9]{1,24}$/.test(value)
 
 const isHeaders = (value: unknown): boolean =>
   Array.isArray(value) &&

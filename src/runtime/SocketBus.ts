@@ -7,7 +7,18 @@
  */
 import { chmodSync, rmSync } from "node:fs"
 import { connect as connectSocket, createServer, type Socket } from "node:net"
-import { Deferred, Effect, ExecutionStrategy, Exit, FiberSet, Layer, Runtime, Schema, Scope, Stream } from "effect"
+import {
+  Deferred,
+  Effect,
+  ExecutionStrategy,
+  Exit,
+  FiberSet,
+  Layer,
+  Runtime,
+  Schema,
+  Scope,
+  Stream
+} from "effect"
 import type { Frame } from "../protocols/wire/Frame.ts"
 import { Limits } from "../protocols/wire/Limits.ts"
 import { Bus, type Message } from "./Bus.ts"
@@ -56,7 +67,8 @@ const bridge = (socket: Socket) =>
             const own = yield* Scope.fork(scope, ExecutionStrategy.sequential)
             subscriptions.set(frame.id, own)
             const { id } = frame
-            const forward = ({ data, ...header }: Message) => send({ kind: kind.message, id, header, body: data })
+            const forward = ({ data, ...header }: Message) =>
+              send({ kind: kind.message, id, header, body: data })
             yield* bus
               .subscribe(subject, forward, queue === undefined ? {} : { queue })
               .pipe(Effect.provideService(Scope.Scope, own))
@@ -89,7 +101,8 @@ export const serve = (path: string): Effect.Effect<void, BusDisconnected, Bus | 
   Effect.gen(function* () {
     const runtime = yield* Effect.runtime<Bus>()
     const connections = yield* FiberSet.make()
-    const failed = (cause: Error) => new BusDisconnected({ transport: "socket", detail: `${path}: ${cause.message}` })
+    const failed = (cause: Error) =>
+      new BusDisconnected({ transport: "socket", detail: `${path}: ${cause.message}` })
     yield* Effect.acquireRelease(
       Effect.async<ReturnType<typeof createServer>, BusDisconnected>((resume) => {
         // What a killed process left; the directory's lock says that nobody listens on it.
@@ -114,16 +127,15 @@ export const serve = (path: string): Effect.Effect<void, BusDisconnected, Bus | 
 
 const make = (path: string): Effect.Effect<typeof Bus.Service, BusDisconnected, Scope.Scope> =>
   Effect.gen(function* () {
-    const disconnected = (detail: string) => new BusDisconnected({ transport: "socket", detail: `${path}: ${detail}` })
+    const disconnected = (detail: string) =>
+      new BusDisconnected({ transport: "socket", detail: `${path}: ${detail}` })
     const socket = yield* Effect.acquireRelease(
       Effect.async<Socket, BusDisconnected>((resume) => {
         const socket = connectSocket(path)
         socket.once("connect", () => resume(Effect.succeed(socket)))
         socket.once("error", (cause) => resume(disconnected(cause.message)))
         return Effect.sync(() => socket.destroy())
-      }).pipe(
-        Effect.timeoutFail({ duration: connectTimeoutMs, onTimeout: () => disconnected("no answer") })
-      ),
+      }).pipe(Effect.timeoutFail({ duration: connectTimeoutMs, onTimeout: () => disconnected("no answer") })),
       (socket) => Effect.sync(() => socket.destroy())
     )
     socket.on("error", () => socket.destroy())
@@ -148,7 +160,9 @@ const make = (path: string): Effect.Effect<typeof Bus.Service, BusDisconnected, 
       Effect.ensuring(
         Effect.suspend(() => {
           socket.destroy()
-          return Effect.forEach(answers.values(), (answer) => Deferred.fail(answer, disconnected("it closed")))
+          return Effect.forEach(answers.values(), (answer) =>
+            Deferred.fail(answer, disconnected("it closed"))
+          )
         })
       ),
       Effect.forkScoped
@@ -158,7 +172,11 @@ const make = (path: string): Effect.Effect<typeof Bus.Service, BusDisconnected, 
       Effect.suspend((): Effect.Effect<void, BusError> => {
         if (writeFrame(socket, frame, backlogBytesMax)) return Effect.void
         if (socket.destroyed) return disconnected("the connection is closed")
-        return new BusCongested({ subject, pendingBytes: socket.writableLength, pendingBytesMax: backlogBytesMax })
+        return new BusCongested({
+          subject,
+          pendingBytes: socket.writableLength,
+          pendingBytesMax: backlogBytesMax
+        })
       })
 
     /** Sends a frame and waits until the node has acted on it. */

@@ -2,8 +2,20 @@
 import { Chunk, Effect, Layer, Option, Stream } from "effect"
 import { Epoch, Sequence } from "../protocols/wire/Ids.ts"
 import { Limits } from "../protocols/wire/Limits.ts"
-import { CorruptRecord, JournalUnavailable, PayloadTooLarge, StaleEpoch, WrongExpectedSequence } from "./errors.ts"
-import { type AppendError, type AppendOptions, Journal, type JournalRecord, type ReadError } from "./Journal.ts"
+import {
+  CorruptRecord,
+  JournalUnavailable,
+  PayloadTooLarge,
+  StaleEpoch,
+  WrongExpectedSequence
+} from "./errors.ts"
+import {
+  type AppendError,
+  type AppendOptions,
+  Journal,
+  type JournalRecord,
+  type ReadError
+} from "./Journal.ts"
 import { rowHash, Store } from "./Store.ts"
 
 interface Head {
@@ -72,7 +84,11 @@ const make = Effect.gen(function* () {
   const append = Effect.fnUntraced(function* (options: AppendOptions) {
     const { data, epoch, expected, id, stream } = options
     if (data.byteLength > Limits.payloadBytesMax) {
-      return yield* new PayloadTooLarge({ subject: stream, bytes: data.byteLength, bytesMax: Limits.payloadBytesMax })
+      return yield* new PayloadTooLarge({
+        subject: stream,
+        bytes: data.byteLength,
+        bytesMax: Limits.payloadBytesMax
+      })
     }
     const at = yield* head(stream)
     if (epoch < at.epoch) return yield* new StaleEpoch({ stream, epoch, current: at.epoch })
@@ -84,14 +100,19 @@ const make = Effect.gen(function* () {
     const row = { stream, sequence: ++lastSequence, epoch, id, data }
     // Claimed before the commit, so that a competitor is refused at once; given back if the commit fails.
     Object.assign(at, { sequence: row.sequence, epoch, id })
-    yield* store.write("append to the journal", sql`INSERT INTO events ${sql.insert({ ...row, hash: hashOf(stream, row) })}`).pipe(
-      Effect.mapError(unavailable(stream, "append to")),
-      Effect.onError(() =>
-        Effect.sync(() => {
-          if (at.sequence === row.sequence) Object.assign(at, before)
-        })
+    yield* store
+      .write(
+        "append to the journal",
+        sql`INSERT INTO events ${sql.insert({ ...row, hash: hashOf(stream, row) })}`
       )
-    )
+      .pipe(
+        Effect.mapError(unavailable(stream, "append to")),
+        Effect.onError(() =>
+          Effect.sync(() => {
+            if (at.sequence === row.sequence) Object.assign(at, before)
+          })
+        )
+      )
     at.recent.push({ stream, sequence: Sequence.make(row.sequence), epoch, data })
     if (at.recent.length > recentMax) at.recent.shift()
     for (const wake of at.waiters.splice(0)) wake()
@@ -100,10 +121,23 @@ const make = Effect.gen(function* () {
 
   const verify = (stream: string, row: Row): Effect.Effect<JournalRecord, CorruptRecord> =>
     hashOf(stream, row) === row.hash
-      ? Effect.succeed({ stream, sequence: Sequence.make(row.sequence), epoch: Epoch.make(row.epoch), data: row.data })
-      : new CorruptRecord({ table: "events", key: `${stream}/${row.sequence}`, reason: "its hash does not match" })
+      ? Effect.succeed({
+          stream,
+          sequence: Sequence.make(row.sequence),
+          epoch: Epoch.make(row.epoch),
+          data: row.data
+        })
+      : new CorruptRecord({
+          table: "events",
+          key: `${stream}/${row.sequence}`,
+          reason: "its hash does not match"
+        })
 
-  const read = (stream: string, after: Sequence, limit: number): Effect.Effect<ReadonlyArray<JournalRecord>, ReadError> =>
+  const read = (
+    stream: string,
+    after: Sequence,
+    limit: number
+  ): Effect.Effect<ReadonlyArray<JournalRecord>, ReadError> =>
     Effect.flatMap(head(stream), (at) => {
       if (after >= at.sequence) return Effect.succeed([])
       const [oldest] = at.recent
@@ -187,5 +221,8 @@ const make = Effect.gen(function* () {
 
 export const layer: Layer.Layer<Journal, JournalUnavailable, Store> = Layer.effect(
   Journal,
-  Effect.mapError(make, (error) => new JournalUnavailable({ stream: "*", operation: "open", reason: error.reason }))
+  Effect.mapError(
+    make,
+    (error) => new JournalUnavailable({ stream: "*", operation: "open", reason: error.reason })
+  )
 )

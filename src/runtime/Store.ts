@@ -42,8 +42,14 @@ export class Store extends Context.Tag("conclave/Store")<
      * Runs statements in the next commit and returns once it is on disk. They must not fail for reasons of the
      * domain (decide before), nor call `write` themselves.
      */
-    readonly write: <A>(operation: string, statements: Effect.Effect<A, SqlError.SqlError>) => Effect.Effect<A, StoreFailed>
-    readonly read: <A>(operation: string, statements: Effect.Effect<A, SqlError.SqlError>) => Effect.Effect<A, StoreFailed>
+    readonly write: <A>(
+      operation: string,
+      statements: Effect.Effect<A, SqlError.SqlError>
+    ) => Effect.Effect<A, StoreFailed>
+    readonly read: <A>(
+      operation: string,
+      statements: Effect.Effect<A, SqlError.SqlError>
+    ) => Effect.Effect<A, StoreFailed>
   }
 >() {}
 
@@ -87,7 +93,9 @@ const refuseForeignFile = (path: string): Effect.Effect<void, StoreUnreadable> =
       const file = openSync(path, "r")
       readSync(file, header, 0, 16, 0)
       closeSync(file)
-      return header.toString("latin1") === "SQLite format 3\u0000" ? Effect.void : unreadable("it is not a database")
+      return header.toString("latin1") === "SQLite format 3\u0000"
+        ? Effect.void
+        : unreadable("it is not a database")
     } catch (cause) {
       return unreadable(reasonOf(cause))
     }
@@ -125,7 +133,8 @@ const open = Effect.fnUntraced(function* (options: StoreOptions) {
 const make = Effect.fnUntraced(function* (options: StoreOptions) {
   const sql = yield* open(options)
   const queue = yield* Mailbox.make<Job>({ capacity: waitingMax, strategy: "suspend" })
-  const failed = (operation: string, cause: unknown) => new StoreFailed({ operation, reason: reasonOf(cause) })
+  const failed = (operation: string, cause: unknown) =>
+    new StoreFailed({ operation, reason: reasonOf(cause) })
 
   /** Runs jobs in one transaction. On any failure, at the commit too, nothing of it remains. */
   const transact = (jobs: ReadonlyArray<Job>) =>
@@ -157,7 +166,10 @@ const make = Effect.fnUntraced(function* (options: StoreOptions) {
       yield* settle(jobs[0] as Job, exit)
     } else {
       for (const job of jobs) {
-        yield* settle(job, Exit.map(yield* Effect.exit(transact([job])), ([value]) => value))
+        yield* settle(
+          job,
+          Exit.map(yield* Effect.exit(transact([job])), ([value]) => value)
+        )
       }
     }
   })
@@ -182,7 +194,9 @@ const make = Effect.fnUntraced(function* (options: StoreOptions) {
     write: <A>(operation: string, statements: Effect.Effect<A, SqlError.SqlError>) =>
       Effect.flatMap(Deferred.make<unknown, StoreFailed>(), (done) =>
         Effect.flatMap(queue.offer({ operation, statements, done }), (accepted) =>
-          accepted ? (Deferred.await(done) as Effect.Effect<A, StoreFailed>) : failed(operation, "it is closing")
+          accepted
+            ? (Deferred.await(done) as Effect.Effect<A, StoreFailed>)
+            : failed(operation, "it is closing")
         )
       ),
     read: (operation, statements) =>

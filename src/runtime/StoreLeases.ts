@@ -12,7 +12,10 @@ import { Store } from "./Store.ts"
 export const highestEpoch = (name: string) =>
   Effect.gen(function* () {
     const { read, sql } = yield* Store
-    const [row] = yield* read("read a lease", sql<{ epoch: number }>`SELECT epoch FROM leases WHERE name = ${name}`)
+    const [row] = yield* read(
+      "read a lease",
+      sql<{ epoch: number }>`SELECT epoch FROM leases WHERE name = ${name}`
+    )
     return row?.epoch ?? 0
   })
 
@@ -45,7 +48,10 @@ export const layer: Layer.Layer<Leases, never, Store> = Layer.effect(
           return { name, epoch: Epoch.make(epoch), lost: Effect.never }
         }).pipe(
           Effect.provideService(Store, store),
-          Effect.catchTag("StoreFailed", (error) => new LeaseUnavailable({ lease: name, reason: error.reason }))
+          Effect.catchTag(
+            "StoreFailed",
+            (error) => new LeaseUnavailable({ lease: name, reason: error.reason })
+          )
         )
     }
   })

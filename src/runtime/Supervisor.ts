@@ -8,7 +8,7 @@
  * finish (`onStop`), then it is interrupted.
  */
 import { Cause, Context, Deferred, Effect, Exit, Fiber, Random, Scope } from "effect"
-import type { ComponentState, ComponentStatus } from "../protocols/NodeStatus.ts"
+import type { ComponentState, ComponentStatus } from "../protocols/wire/ComponentStatus.ts"
 import { truncateReason } from "../protocols/wire/Ids.ts"
 import type { MailboxStatus } from "./Agent.ts"
 import { RestartBudgetSpent } from "./errors.ts"
@@ -204,7 +204,8 @@ const provided = <R>(spec: ChildSpec<R>, context: Context.Context<R>): ChildSpec
     ? { ...spec, children: spec.children.map((child) => provided(child, context)) }
     : {
         ...spec,
-        run: (component) => Effect.provide(spec.run(component), context) as Effect.Effect<void, unknown, Scope.Scope>
+        run: (component) =>
+          Effect.provide(spec.run(component), context) as Effect.Effect<void, unknown, Scope.Scope>
       }
 
 /** Starts a tree, and stops it with the scope. */

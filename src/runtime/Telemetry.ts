@@ -2,7 +2,15 @@
  * Logs, and spans where they are switched on: one JSON object a line, in files of bounded size beside the run's
  * data. Warnings also go to standard error, as people read them; standard output belongs to the program's results.
  */
-import { createWriteStream, existsSync, mkdirSync, renameSync, rmSync, statSync, type WriteStream } from "node:fs"
+import {
+  createWriteStream,
+  existsSync,
+  mkdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  type WriteStream
+} from "node:fs"
 import { join } from "node:path"
 import { Cause, Effect, Exit, HashMap, Layer, List, Logger, LogLevel, Option, Tracer } from "effect"
 import { canonicalJson } from "../protocols/wire/Json.ts"
@@ -101,7 +109,10 @@ const standardErrorLogger = Logger.make<unknown, void>(({ logLevel, message }) =
 })
 
 /** Effect's own spans, written down when they end. */
-const recordingTracer = (native: Tracer.Tracer, record: (span: Tracer.Span, end: bigint, exit: Exit.Exit<unknown, unknown>) => void) =>
+const recordingTracer = (
+  native: Tracer.Tracer,
+  record: (span: Tracer.Span, end: bigint, exit: Exit.Exit<unknown, unknown>) => void
+) =>
   Tracer.make({
     context: native.context,
     span: (...args) => {

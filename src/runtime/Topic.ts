@@ -44,9 +44,15 @@ export const subscribe = <Type extends string, A>(
     const messages = Stream.merge(Mailbox.toStream(plain), Mailbox.toStream(tokens))
     return Stream.filterMapEffect(messages, (message) => {
       const decoded = decode(message.data)
-      if (Either.isRight(decoded)) return Option.some(Effect.succeed(decoded.right as EventType.Event<Type, A>))
+      if (Either.isRight(decoded))
+        return Option.some(Effect.succeed(decoded.right as EventType.Event<Type, A>))
       const { reason } = decoded.left
-      letters.unsafeRecord({ consumer: `topic.${topic.name}`, subject: message.subject, reason, data: message.data })
+      letters.unsafeRecord({
+        consumer: `topic.${topic.name}`,
+        subject: message.subject,
+        reason,
+        data: message.data
+      })
       return Option.none()
     })
   })

@@ -2,7 +2,7 @@
 import { Schema } from "effect"
 
 const Text = Schema.String
-const Count = Schema.Number
+const Count = Schema.Finite
 
 /** The bus has no connection, and cannot say when it will have one. */
 export class BusDisconnected extends Schema.TaggedError<BusDisconnected>()("BusDisconnected", {
@@ -168,20 +168,29 @@ export class ConfigurationInvalid extends Schema.TaggedError<ConfigurationInvali
   }
 }
 
-export class RunNotFound extends Schema.TaggedError<RunNotFound>()("RunNotFound", { run: Text, directory: Text }) {
+export class RunNotFound extends Schema.TaggedError<RunNotFound>()("RunNotFound", {
+  run: Text,
+  directory: Text
+}) {
   override get message() {
     return `There is no run ${this.run} to resume in ${this.directory}.`
   }
 }
 
 /** The run on disk was begun with other inputs than those given now. */
-export class RunMismatch extends Schema.TaggedError<RunMismatch>()("RunMismatch", { run: Text, reason: Text }) {
+export class RunMismatch extends Schema.TaggedError<RunMismatch>()("RunMismatch", {
+  run: Text,
+  reason: Text
+}) {
   override get message() {
     return `The run ${this.run} cannot be resumed: ${this.reason}. Give the same inputs, or start a new run without --resume.`
   }
 }
 
-export class ChildFailed extends Schema.TaggedError<ChildFailed>()("ChildFailed", { child: Text, reason: Text }) {
+export class ChildFailed extends Schema.TaggedError<ChildFailed>()("ChildFailed", {
+  child: Text,
+  reason: Text
+}) {
   override get message() {
     return `The child process "${this.child}" failed: ${this.reason}.`
   }

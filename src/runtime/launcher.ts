@@ -28,10 +28,15 @@ interface Ending {
   readonly signal: NodeJS.Signals | null
 }
 
-const runOnce = (options: LaunchOptions, isRestart: boolean, onChild: (kill: (signal: NodeJS.Signals) => void) => void) =>
+const runOnce = (
+  options: LaunchOptions,
+  isRestart: boolean,
+  onChild: (kill: (signal: NodeJS.Signals) => void) => void
+) =>
   new Promise<Ending>((resolve) => {
     // What died in the middle goes on where it was.
-    const args = isRestart && !options.args.includes("--resume") ? [...options.args, "--resume"] : options.args
+    const args =
+      isRestart && !options.args.includes("--resume") ? [...options.args, "--resume"] : options.args
     const child = spawn(process.execPath, ["--enable-source-maps", options.script, ...args], {
       stdio: ["inherit", "inherit", "inherit", "pipe"],
       env: { ...process.env, [launchedVariable]: "1" }
@@ -70,7 +75,9 @@ export const launch = async (options: LaunchOptions): Promise<number> => {
     restarts = restarts.filter((at) => now - at < windowMs)
     const reason = signal === null ? `with code ${code}` : `by ${signal}`
     if (restarts.length >= restartsMax) {
-      process.stderr.write(`conclave: the node ended ${reason}, ${restartsMax} restarts did not help; giving up\n`)
+      process.stderr.write(
+        `conclave: the node ended ${reason}, ${restartsMax} restarts did not help; giving up\n`
+      )
       return exitGivenUp
     }
     process.stderr.write(`conclave: the node ended ${reason}; starting it again\n`)

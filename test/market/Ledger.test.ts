@@ -34,22 +34,26 @@ describe("Ledger", () => {
 
   it("conserves money and lots exactly, whatever is traded", () => {
     fc.assert(
-      fc.property(fc.bigInt({ min: 0n, max: 10n ** 15n }), fc.array(fill, { maxLength: 60 }), (cash, fills) => {
-        let ledger = Ledger.open(cash)
-        const lots = new Map<string, number>()
-        for (const { feeBps, instrument, priceTicks, ...rest } of fills) {
-          const contract = contracts[instrument] as Ledger.Contract
-          const name = String(instrument)
-          const value = Ledger.consideration(contract, { priceTicks, lots: rest.lots })
-          const fee = Ledger.feeOn(value < 0n ? -value : value, feeBps)
-          ledger = Ledger.post(ledger, contract, { instrument: name, lots: rest.lots, priceTicks, fee })
-          lots.set(name, (lots.get(name) ?? 0) + rest.lots)
-          expect(ledger.cash + ledger.counterparty + ledger.fees).toBe(cash)
+      fc.property(
+        fc.bigInt({ min: 0n, max: 10n ** 15n }),
+        fc.array(fill, { maxLength: 60 }),
+        (cash, fills) => {
+          let ledger = Ledger.open(cash)
+          const lots = new Map<string, number>()
+          for (const { feeBps, instrument, priceTicks, ...rest } of fills) {
+            const contract = contracts[instrument] as Ledger.Contract
+            const name = String(instrument)
+            const value = Ledger.consideration(contract, { priceTicks, lots: rest.lots })
+            const fee = Ledger.feeOn(value < 0n ? -value : value, feeBps)
+            ledger = Ledger.post(ledger, contract, { instrument: name, lots: rest.lots, priceTicks, fee })
+            lots.set(name, (lots.get(name) ?? 0) + rest.lots)
+            expect(ledger.cash + ledger.counterparty + ledger.fees).toBe(cash)
+          }
+          for (const [name, position] of ledger.positions) expect(position.lots).toBe(lots.get(name))
+          const paid = [...ledger.positions.values()].reduce((sum, position) => sum + position.paid, 0n)
+          expect(cash - ledger.cash).toBe(paid)
         }
-        for (const [name, position] of ledger.positions) expect(position.lots).toBe(lots.get(name))
-        const paid = [...ledger.positions.values()].reduce((sum, position) => sum + position.paid, 0n)
-        expect(cash - ledger.cash).toBe(paid)
-      })
+      )
     )
   })
 

@@ -35,9 +35,13 @@ describe("Agent", () => {
   it.effect("carries out commands one after the other and answers each", () =>
     Effect.gen(function* () {
       const { agent } = yield* start(200)
-      const answers = yield* Effect.forEach(Array.from({ length: 100 }), () => agent.ask(new Add({ by: 1 })), {
-        concurrency: "unbounded"
-      })
+      const answers = yield* Effect.forEach(
+        Array.from({ length: 100 }),
+        () => agent.ask(new Add({ by: 1 })),
+        {
+          concurrency: "unbounded"
+        }
+      )
       expect(answers).toEqual(Array.from({ length: 100 }, (_, i) => i + 1))
     })
   )

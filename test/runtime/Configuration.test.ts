@@ -29,7 +29,10 @@ describe("Configuration", () => {
   })
 
   it("lets the file override the defaults, the environment the file, and flags the environment", () => {
-    const file = { name: "mine.yaml", text: "deepLearning:\n  lags: 3\n  ridge: 7\nbroker: { account: mine }\n" }
+    const file = {
+      name: "mine.yaml",
+      text: "deepLearning:\n  lags: 3\n  ridge: 7\nbroker: { account: mine }\n"
+    }
     const environment = { CONCLAVE_DEEP_LEARNING_LAGS: "4", CONCLAVE_BROKER_ACCOUNT: "from-environment" }
     const flags = [["--deep-learning.lags", "5"]] as const
     const settings = value({ file, environment, flags })
@@ -41,7 +44,9 @@ describe("Configuration", () => {
   it("can set every single key by environment variable and by flag", () => {
     const plain = value()
     for (const key of Configuration.keysOf(Settings)) {
-      const current = key.path.split(".").reduce<unknown>((at, part) => (at as Record<string, unknown>)[part], plain)
+      const current = key.path
+        .split(".")
+        .reduce<unknown>((at, part) => (at as Record<string, unknown>)[part], plain)
       const text = Redacted.isRedacted(current)
         ? "nats://x:1"
         : Array.isArray(current)
@@ -83,7 +88,11 @@ describe("Configuration", () => {
 
   it("refuses an unknown key with its path and where it stands", () => {
     const file = { name: "mine.yaml", text: "deepLearning:\n  lagz: 3\n" }
-    expect(error({ file })).toMatchObject({ path: "deepLearning.lagz", source: "mine.yaml", reason: "there is no such key" })
+    expect(error({ file })).toMatchObject({
+      path: "deepLearning.lagz",
+      source: "mine.yaml",
+      reason: "there is no such key"
+    })
     expect(error({ flags: [["--deep-learning.lagz", "3"]] })).toMatchObject({ path: "--deep-learning.lagz" })
   })
 
@@ -101,7 +110,9 @@ describe("Configuration", () => {
   it("refuses YAML that is none, and keys that would reach a prototype", () => {
     expect(error({ file: { name: "mine.yaml", text: "a: [" } }).source).toBe("mine.yaml")
     expect(error({ file: { name: "mine.yaml", text: "- 1\n- 2\n" } }).reason).toContain("mapping")
-    expect(error({ file: { name: "mine.yaml", text: "__proto__:\n  isAdmin: true\n" } }).reason).toContain("no such key")
+    expect(error({ file: { name: "mine.yaml", text: "__proto__:\n  isAdmin: true\n" } }).reason).toContain(
+      "no such key"
+    )
     expect(({} as { isAdmin?: boolean }).isAdmin).toBeUndefined()
   })
 

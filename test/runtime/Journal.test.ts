@@ -11,7 +11,9 @@ import { journalConformance } from "./journalConformance.ts"
 
 const sqlite = Layer.unwrapScoped(
   Effect.map(temporaryDirectory, (directory) =>
-    SqliteJournal.layer.pipe(Layer.provide(Store.layer({ path: join(directory, "store.db"), durability: "process" })))
+    SqliteJournal.layer.pipe(
+      Layer.provide(Store.layer({ path: join(directory, "store.db"), durability: "process" }))
+    )
   )
 )
 
@@ -21,6 +23,8 @@ describe("the journal in SQLite", () => {
 
 describe("the journal in JetStream", () => {
   journalConformance(
-    JetStreamJournal.layer({ run: RunId.make("test"), bytesMax: 64 * 1024 * 1024 }).pipe(Layer.provide(natsBus))
+    JetStreamJournal.layer({ run: RunId.make("test"), bytesMax: 64 * 1024 * 1024 }).pipe(
+      Layer.provide(natsBus)
+    )
   )
 })

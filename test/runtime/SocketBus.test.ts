@@ -52,7 +52,9 @@ describe("a node's socket", () => {
 
   it.scopedLive("that is not there is reported as such", () =>
     Effect.gen(function* () {
-      const error = yield* Effect.flip(Layer.build(SocketBus.layer(join(yield* temporaryDirectory, "no.sock"))))
+      const error = yield* Effect.flip(
+        Layer.build(SocketBus.layer(join(yield* temporaryDirectory, "no.sock")))
+      )
       expect(error._tag).toBe("BusDisconnected")
     })
   )

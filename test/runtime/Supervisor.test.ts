@@ -25,7 +25,12 @@ const branch = <R>(
 ): Supervisor.BranchSpec<R> => ({ name, restart: { ...policy, ...restart }, shutdownMs: 5_000, children })
 
 const check = (name: string, effect: Parameters<typeof it.scoped>[1]) =>
-  it.scoped(name, (context) => Effect.provide(Effect.suspend(() => effect(context)), Logger.remove(Logger.defaultLogger)))
+  it.scoped(name, (context) =>
+    Effect.provide(
+      Effect.suspend(() => effect(context)),
+      Logger.remove(Logger.defaultLogger)
+    )
+  )
 
 /** Lets every fiber that can run do so, then moves the clock. */
 const pass = (ms: number) => Effect.zipRight(Effect.yieldNow(), TestClock.adjust(ms))
@@ -38,7 +43,11 @@ describe("Supervisor", () => {
       const supervisor = yield* Supervisor.start(
         worker(
           "flaky",
-          () => Effect.suspend(() => (starts.push(clock.unsafeCurrentTimeMillis()), Effect.fail("no"))),
+          () =>
+            Effect.zipRight(
+              Effect.sync(() => starts.push(clock.unsafeCurrentTimeMillis())),
+              Effect.fail("no")
+            ),
           { restartsMax: 6, backoffMs: 100, backoffMaxMs: 500, jitter: 0 }
         )
       )
@@ -53,11 +62,19 @@ describe("Supervisor", () => {
       const starts: Array<number> = []
       const clock = yield* Effect.clock
       yield* Supervisor.start(
-        worker("flaky", () => Effect.suspend(() => (starts.push(clock.unsafeCurrentTimeMillis()), Effect.fail("no"))), {
-          restartsMax: 1,
-          backoffMs: 1_000,
-          jitter: 0.2
-        })
+        worker(
+          "flaky",
+          () =>
+            Effect.zipRight(
+              Effect.sync(() => starts.push(clock.unsafeCurrentTimeMillis())),
+              Effect.fail("no")
+            ),
+          {
+            restartsMax: 1,
+            backoffMs: 1_000,
+            jitter: 0.2
+          }
+        )
       )
       for (let i = 0; i < 130; i++) yield* pass(10)
       const [first, second] = starts as [number, number]
@@ -70,9 +87,17 @@ describe("Supervisor", () => {
     Effect.gen(function* () {
       const starts = yield* Ref.make(0)
       const supervisor = yield* Supervisor.start(
-        worker("slow", () => Effect.zipRight(Ref.update(starts, (n) => n + 1), Effect.zipRight(Effect.sleep(40_000), Effect.fail("x"))), {
-          restartsMax: 2
-        })
+        worker(
+          "slow",
+          () =>
+            Effect.zipRight(
+              Ref.update(starts, (n) => n + 1),
+              Effect.zipRight(Effect.sleep(40_000), Effect.fail("x"))
+            ),
+          {
+            restartsMax: 2
+          }
+        )
       )
       for (let i = 0; i < 20; i++) yield* pass(41_000)
       expect(yield* Ref.get(starts)).toBeGreaterThan(10)
@@ -99,12 +124,25 @@ describe("Supervisor", () => {
     Effect.gen(function* () {
       const lives = yield* Ref.make(0)
       const supervisor = yield* Supervisor.start(
-        branch("root", [
-          branch("inner", [
-            worker("bad", () => Effect.fail("broken")),
-            worker("good", () => Effect.zipRight(Ref.update(lives, (n) => n + 1), Effect.never))
-          ], { restartsMax: 1 })
-        ], { restartsMax: 0 })
+        branch(
+          "root",
+          [
+            branch(
+              "inner",
+              [
+                worker("bad", () => Effect.fail("broken")),
+                worker("good", () =>
+                  Effect.zipRight(
+                    Ref.update(lives, (n) => n + 1),
+                    Effect.never
+                  )
+                )
+              ],
+              { restartsMax: 1 }
+            )
+          ],
+          { restartsMax: 0 }
+        )
       )
       for (let i = 0; i < 20; i++) yield* pass(1_000)
       expect(yield* Ref.get(lives)).toBe(2)
@@ -117,9 +155,27 @@ describe("Supervisor", () => {
       const lives = yield* Ref.make(0)
       const stormy = { restartsMax: 2, backoffMs: 10, backoffMaxMs: 10 }
       const supervisor = yield* Supervisor.start(
-        branch("root", [
-          branch("middle", [worker("leaf", () => Effect.zipRight(Ref.update(lives, (n) => n + 1), Effect.fail("storm")), stormy)], stormy)
-        ], stormy)
+        branch(
+          "root",
+          [
+            branch(
+              "middle",
+              [
+                worker(
+                  "leaf",
+                  () =>
+                    Effect.zipRight(
+                      Ref.update(lives, (n) => n + 1),
+                      Effect.fail("storm")
+                    ),
+                  stormy
+                )
+              ],
+              stormy
+            )
+          ],
+          stormy
+        )
       )
       for (let i = 0; i < 200; i++) yield* pass(10)
       const exit = yield* Effect.exit(supervisor.done)
@@ -135,10 +191,20 @@ describe("Supervisor", () => {
       const failFirst = yield* Ref.make(true)
       const supervisor = yield* Supervisor.start(
         branch("node", [
-          worker("transient", () =>
-            Effect.zipRight(note("transient"), Effect.flatMap(Ref.getAndSet(failFirst, false), (first) => (first ? Effect.fail("x") : Effect.void))),
-            { mode: "transient" }),
-          worker("temporary", () => Effect.zipRight(note("temporary"), Effect.fail("x")), { mode: "temporary" })
+          worker(
+            "transient",
+            () =>
+              Effect.zipRight(
+                note("transient"),
+                Effect.flatMap(Ref.getAndSet(failFirst, false), (first) =>
+                  first ? Effect.fail("x") : Effect.void
+                )
+              ),
+            { mode: "transient" }
+          ),
+          worker("temporary", () => Effect.zipRight(note("temporary"), Effect.fail("x")), {
+            mode: "temporary"
+          })
         ])
       )
       for (let i = 0; i < 10; i++) yield* pass(1_000)
@@ -151,7 +217,15 @@ describe("Supervisor", () => {
     Effect.gen(function* () {
       const lives = yield* Ref.make(0)
       yield* Supervisor.start(
-        worker("bug", () => Effect.zipRight(Ref.update(lives, (n) => n + 1), Effect.dieMessage("bug")), { restartsMax: 1 })
+        worker(
+          "bug",
+          () =>
+            Effect.zipRight(
+              Ref.update(lives, (n) => n + 1),
+              Effect.dieMessage("bug")
+            ),
+          { restartsMax: 1 }
+        )
       )
       for (let i = 0; i < 5; i++) yield* pass(1_000)
       expect(yield* Ref.get(lives)).toBe(2)
@@ -175,12 +249,20 @@ describe("Supervisor", () => {
         )
       const fiber = yield* Effect.fork(
         Effect.scoped(
-          Effect.zipRight(Supervisor.start(branch("node", [component("first"), component("second")])), Effect.never)
+          Effect.zipRight(
+            Supervisor.start(branch("node", [component("first"), component("second")])),
+            Effect.never
+          )
         )
       )
       yield* Deferred.await(ready)
       yield* Fiber.interrupt(fiber)
-      expect(yield* Ref.get(log)).toEqual(["second finished", "second closed", "first finished", "first closed"])
+      expect(yield* Ref.get(log)).toEqual([
+        "second finished",
+        "second closed",
+        "first finished",
+        "first closed"
+      ])
     })
   )
 
@@ -191,7 +273,11 @@ describe("Supervisor", () => {
         Effect.scoped(
           Effect.zipRight(
             Supervisor.start(
-              worker("stubborn", () => Effect.uninterruptible(Effect.zipRight(Deferred.succeed(started, undefined), Effect.sleep(3_600_000))))
+              worker("stubborn", () =>
+                Effect.uninterruptible(
+                  Effect.zipRight(Deferred.succeed(started, undefined), Effect.sleep(3_600_000))
+                )
+              )
             ),
             Effect.never
           )

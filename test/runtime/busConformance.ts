@@ -1,6 +1,6 @@
 /** What every transport of the bus has to do. Each suite runs the same sentences against its own layer. */
 import { expect, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Layer, Mailbox, type Scope } from "effect"
+import { Deferred, Effect, Fiber, type Layer, type Mailbox, type Scope } from "effect"
 import { Bus, type Message, subscribeMailbox } from "../../src/runtime/Bus.ts"
 
 const text = (message: Message) => Buffer.from(message.data).toString("utf8")

@@ -16,7 +16,13 @@ const write = (stream: string, ...contents: ReadonlyArray<string>) =>
     const journal = yield* Journal
     let expected = yield* journal.last(stream)
     for (const content of contents) {
-      expected = yield* journal.append({ stream, expected, epoch: epoch(1), id: `${stream}-${content}`, data: bytes(content) })
+      expected = yield* journal.append({
+        stream,
+        expected,
+        epoch: epoch(1),
+        id: `${stream}-${content}`,
+        data: bytes(content)
+      })
     }
     return expected
   })
@@ -62,7 +68,10 @@ export const journalConformance = (layer: Layer.Layer<Journal, unknown>) => {
       const at = yield* write("race", "begin")
       const claims = yield* Effect.forEach(
         ["x", "y"],
-        (id) => Effect.either(journal.append({ stream: "race", expected: at, epoch: epoch(1), id, data: bytes(id) })),
+        (id) =>
+          Effect.either(
+            journal.append({ stream: "race", expected: at, epoch: epoch(1), id, data: bytes(id) })
+          ),
         { concurrency: "unbounded" }
       )
       const refused = claims.filter((claim) => claim._tag === "Left").map((claim) => claim.left)
@@ -78,7 +87,13 @@ export const journalConformance = (layer: Layer.Layer<Journal, unknown>) => {
     Effect.gen(function* () {
       const journal = yield* Journal
       const at = yield* write("again", "begin")
-      const append = journal.append({ stream: "again", expected: at, epoch: epoch(1), id: "one", data: bytes("one") })
+      const append = journal.append({
+        stream: "again",
+        expected: at,
+        epoch: epoch(1),
+        id: "one",
+        data: bytes("one")
+      })
       const sequence = yield* append
       expect(yield* append).toBe(sequence)
       yield* write("again", "end")
@@ -90,7 +105,13 @@ export const journalConformance = (layer: Layer.Layer<Journal, unknown>) => {
     "refuses a predecessor once a higher epoch has taken over, even if nothing was written since",
     Effect.gen(function* () {
       const journal = yield* Journal
-      const old = yield* journal.append({ stream: "f", expected: sequenceZero, epoch: epoch(3), id: "old", data: bytes("old") })
+      const old = yield* journal.append({
+        stream: "f",
+        expected: sequenceZero,
+        epoch: epoch(3),
+        id: "old",
+        data: bytes("old")
+      })
       const at = yield* journal.fence("f", epoch(7))
       const stale = yield* Effect.flip(
         journal.append({ stream: "f", expected: old, epoch: epoch(3), id: "late", data: bytes("late") })
@@ -109,7 +130,13 @@ export const journalConformance = (layer: Layer.Layer<Journal, unknown>) => {
       const journal = yield* Journal
       const at = yield* journal.fence("empty", epoch(5))
       const stale = yield* Effect.flip(
-        journal.append({ stream: "empty", expected: sequenceZero, epoch: epoch(4), id: "x", data: bytes("x") })
+        journal.append({
+          stream: "empty",
+          expected: sequenceZero,
+          epoch: epoch(4),
+          id: "x",
+          data: bytes("x")
+        })
       )
       expect(stale._tag).toBe("StaleEpoch")
       yield* journal.append({ stream: "empty", expected: at, epoch: epoch(5), id: "y", data: bytes("y") })

@@ -1,7 +1,20 @@
 /** What `@effect/rpc` has to do over the bus, whichever transport carries it. */
 import { RpcGroup } from "@effect/rpc"
 import { expect, it } from "@effect/vitest"
-import { Chunk, Deferred, Effect, Exit, Fiber, Layer, Logger, Ref, Schedule, Schema, type Scope, Stream } from "effect"
+import {
+  Chunk,
+  Deferred,
+  Effect,
+  Exit,
+  Fiber,
+  Layer,
+  Logger,
+  Ref,
+  Schedule,
+  Schema,
+  type Scope,
+  Stream
+} from "effect"
 import * as Address from "../../src/protocols/wire/Address.ts"
 import { RunId } from "../../src/protocols/wire/Ids.ts"
 import { call, streamingCall } from "../../src/protocols/wire/Rpc.ts"
@@ -58,15 +71,15 @@ const handlers = (server: Server) => {
     Big: ({ bytes }) => Effect.succeed("x".repeat(bytes)),
     Count: ({ to, chunk }) =>
       Stream.range(1, to, chunk).pipe(
-        Stream.mapChunksEffect((values) => Effect.as(Ref.update(server.produced, (n) => n + values.length), values))
+        Stream.mapChunksEffect((values) =>
+          Effect.as(
+            Ref.update(server.produced, (n) => n + values.length),
+            values
+          )
+        )
       ),
     Forever: ({ name }) =>
-      Stream.unwrapScoped(
-        Effect.as(
-          open(name),
-          Stream.repeatEffect(Effect.as(Effect.sleep("5 millis"), 1))
-        )
-      )
+      Stream.unwrapScoped(Effect.as(open(name), Stream.repeatEffect(Effect.as(Effect.sleep("5 millis"), 1))))
   })
 }
 
@@ -81,9 +94,14 @@ const startServer = (instance: string, options?: { readonly inFlightMax?: number
       interrupted: yield* Ref.make<ReadonlyArray<string>>([]),
       produced: yield* Ref.make(0)
     }
-    yield* BusRpcServer.serve(Probe, { run, agent: "node", instance, owns: "all", silentMaxMs, ...options }).pipe(
-      Effect.provide(handlers(server))
-    )
+    yield* BusRpcServer.serve(Probe, {
+      run,
+      agent: "node",
+      instance,
+      owns: "all",
+      silentMaxMs,
+      ...options
+    }).pipe(Effect.provide(handlers(server)))
     return server
   })
 
@@ -153,7 +171,9 @@ export const rpcConformance = (transport: Layer.Layer<Bus, unknown>) => {
     Effect.gen(function* () {
       const bus = yield* Bus
       const seen: Array<string> = []
-      yield* bus.subscribe("conclave.v1.test.>", (message) => seen.push(Buffer.from(message.data).toString("utf8")))
+      yield* bus.subscribe("conclave.v1.test.>", (message) =>
+        seen.push(Buffer.from(message.data).toString("utf8"))
+      )
       yield* startServer("a")
       const client = yield* startClient()
       yield* client.Echo({ text: "visible" })
@@ -190,7 +210,9 @@ export const rpcConformance = (transport: Layer.Layer<Bus, unknown>) => {
       const newer = yield* BusRpcClient.make(NewerProbe, { run, address: Address.any("node") })
       const error = yield* Effect.flip(newer.Sing({}))
       expect([error._tag, error.call]).toEqual(["UnknownCall", "Sing"])
-      const both = yield* Effect.all([newer.Echo({ text: "x" }), Effect.flip(newer.Sing({}))], { concurrency: 2 })
+      const both = yield* Effect.all([newer.Echo({ text: "x" }), Effect.flip(newer.Sing({}))], {
+        concurrency: 2
+      })
       expect([both[0], both[1]._tag]).toEqual(["x", "UnknownCall"])
     })
   )
@@ -291,9 +313,7 @@ export const rpcConformance = (transport: Layer.Layer<Bus, unknown>) => {
     Effect.gen(function* () {
       const server = yield* startServer("a")
       const client = yield* startClient()
-      const error = yield* Effect.flip(
-        client.Hang({ name: "late" }).pipe(BusRpcClient.withDeadline(100))
-      )
+      const error = yield* Effect.flip(client.Hang({ name: "late" }).pipe(BusRpcClient.withDeadline(100)))
       expect(error._tag).toBe("DeadlineExceeded")
       yield* until(server.interrupted, (names) => names.includes("late"))
     })
@@ -392,7 +412,9 @@ export const rpcConformance = (transport: Layer.Layer<Bus, unknown>) => {
       expect(error._tag).toBe("Overloaded")
       yield* Effect.forEach(fibers, Fiber.interrupt, { concurrency: "unbounded" })
       yield* until(server.interrupted, (names) => names.length === 3)
-      const again = yield* client.Echo({ text: "now" }).pipe(Effect.retry({ schedule: every10Ms, times: 100 }))
+      const again = yield* client
+        .Echo({ text: "now" })
+        .pipe(Effect.retry({ schedule: every10Ms, times: 100 }))
       expect(again).toBe("now")
     })
   )
@@ -443,4 +465,3 @@ export const rpcConformance = (transport: Layer.Layer<Bus, unknown>) => {
     })
   )
 }
-

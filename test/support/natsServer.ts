@@ -21,7 +21,17 @@ const notInstalled = "nats-server is not installed: run `apt-get install nats-se
 const spawnServer = (directory: string, port: number): Server => {
   const child = spawn(
     "nats-server",
-    ["-a", "127.0.0.1", "-p", String(port), "-js", "-sd", join(directory, "store"), "-c", join(directory, "nats.conf")],
+    [
+      "-a",
+      "127.0.0.1",
+      "-p",
+      String(port),
+      "-js",
+      "-sd",
+      join(directory, "store"),
+      "-c",
+      join(directory, "nats.conf")
+    ],
     { stdio: "ignore" }
   )
   const server: Server = { child, failure: undefined }

@@ -106,11 +106,17 @@ export const run = (component: Component) =>
       switch (event.type) {
         case "FeedOpened": {
           const listed = { barsSequence: sequence, instruments: event.payload.instruments }
-          return account.append(InstrumentsListed, enveloped(about(event.occurredAt, `listed-${sequence}`, extra), listed))
+          return account.append(
+            InstrumentsListed,
+            enveloped(about(event.occurredAt, `listed-${sequence}`, extra), listed)
+          )
         }
         case "BarsClosed": {
           const applied = applyBars(state(), event.payload, sequence, settings.costs)
-          return account.append(BarsApplied, enveloped(about(event.payload.asOf, `bars-${sequence}`, extra), applied))
+          return account.append(
+            BarsApplied,
+            enveloped(about(event.payload.asOf, `bars-${sequence}`, extra), applied)
+          )
         }
         case "FeedEnded":
           return account.append(
@@ -180,8 +186,12 @@ export const run = (component: Component) =>
         )
       )
     }
-    const followBars = follow(barsStream, barsEvents, state().barsSequence, bars, (event, sequence) =>
-      new ApplyBars({ event, sequence })
+    const followBars = follow(
+      barsStream,
+      barsEvents,
+      state().barsSequence,
+      bars,
+      (event, sequence) => new ApplyBars({ event, sequence })
     )
     const followDecisions = follow(
       decisionsStream,
@@ -199,7 +209,8 @@ export const run = (component: Component) =>
           fills: state().fills
         }))
     })
-    const storageFailed = (error: { readonly message: string }) => new StorageFailed({ reason: error.message })
+    const storageFailed = (error: { readonly message: string }) =>
+      new StorageFailed({ reason: error.message })
     const asStorageFailure = <A, E extends { readonly _tag: string; readonly message: string }>(
       effect: Effect.Effect<A, E | AppendError>
     ) =>

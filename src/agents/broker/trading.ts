@@ -5,7 +5,13 @@
  */
 import { type Costs, priceImpact } from "../../market/Costs.ts"
 import * as Ledger from "../../market/Ledger.ts"
-import { type BarsApplied, type DecisionsApplied, Micro, type Order, type StopLatched } from "../../protocols/Account.ts"
+import {
+  type BarsApplied,
+  type DecisionsApplied,
+  Micro,
+  type Order,
+  type StopLatched
+} from "../../protocols/Account.ts"
 import type { Bar, BarsClosed } from "../../protocols/Bar.ts"
 import type { Decision } from "../../protocols/Decision.ts"
 import type { Instrument, InstrumentId } from "../../protocols/Instrument.ts"
@@ -95,7 +101,8 @@ export const applyDecisions = (
   for (const { id, key, strategy, targetExposure } of decisions) {
     if (state.stop !== null || strategy === "keep" || strategy === "degraded") continue
     for (const open of state.open) {
-      if (open.instrument === key.instrument) cancellations.push({ order: open.id, reason: `replaced by ${id}` })
+      if (open.instrument === key.instrument)
+        cancellations.push({ order: open.id, reason: `replaced by ${id}` })
     }
     const held = state.ledger.positions.get(key.instrument)?.lots ?? 0
     const wanted = lotsFor(state, key.instrument, targetExposure)
@@ -104,13 +111,18 @@ export const applyDecisions = (
     const price = (state.marks.get(key.instrument) ?? 0) * (contract?.tick ?? 0) * (contract?.lot ?? 0)
     const isWorthIt = equity > 0 && (Math.abs(change) * price) / equity >= options.tradeExposureMin
     // Going out is always worth it.
-    if (change !== 0 && (isWorthIt || wanted === 0)) orders.push(orderOf(key.instrument, change, key.asOf, id))
+    if (change !== 0 && (isWorthIt || wanted === 0))
+      orders.push(orderOf(key.instrument, change, key.asOf, id))
   }
   return { asOf, decisionsSequence, orders, cancellations }
 }
 
 /** The kill switch: cancels what is pending and orders everything sold or bought back. */
-export const latchStop = (state: AccountState, command: string, reason: string): PayloadOf<typeof StopLatched> => {
+export const latchStop = (
+  state: AccountState,
+  command: string,
+  reason: string
+): PayloadOf<typeof StopLatched> => {
   const asOf = state.asOf ?? 0
   return {
     asOf,

@@ -41,7 +41,7 @@ export const run = (component: Component) =>
       triesMax,
       apply: (event) =>
         event.type !== "BarsClosed"
-          ? Effect.void
+          ? undefined
           : items.insert(
               event.payload.bars.map((bar) =>
                 contextItem({
@@ -82,19 +82,21 @@ export const run = (component: Component) =>
       events: [BarsApplied],
       triesMax,
       apply: ({ payload, source, version }) =>
-        items.insert(
-          payload.fills.map((fill) =>
-            contextItem({
-              type: "fill",
-              version,
-              source,
-              occurredAt: fill.at,
-              knownAt: payload.asOf,
-              instrument: fill.instrument,
-              payload: fill
-            })
-          )
-        )
+        payload.fills.length === 0
+          ? undefined
+          : items.insert(
+              payload.fills.map((fill) =>
+                contextItem({
+                  type: "fill",
+                  version,
+                  source,
+                  occurredAt: fill.at,
+                  knownAt: payload.asOf,
+                  instrument: fill.instrument,
+                  payload: fill
+                })
+              )
+            )
     })
 
     const handlers = ContextRpcs.toLayer({

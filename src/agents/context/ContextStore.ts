@@ -8,8 +8,8 @@ import { Bar } from "../../protocols/Bar.ts"
 import { type ContextItem, contextItem } from "../../protocols/ContextItem.ts"
 import { StorageFailed } from "../../protocols/errors.ts"
 import type { InstrumentId } from "../../protocols/Instrument.ts"
-import { toMs } from "../../protocols/TimeFrame.ts"
 import type { ContextRpcs } from "../../protocols/rpc/ContextRpcs.ts"
+import { toMs } from "../../protocols/TimeFrame.ts"
 import { rowHash, Store } from "../../runtime/Store.ts"
 
 type Row = {
@@ -24,13 +24,24 @@ type Row = {
   readonly hash: string
 }
 
-type PayloadOf<Tag extends string> = Rpc.Payload<Extract<RpcGroup.Rpcs<typeof ContextRpcs>, { readonly _tag: Tag }>>
+type PayloadOf<Tag extends string> = Rpc.Payload<
+  Extract<RpcGroup.Rpcs<typeof ContextRpcs>, { readonly _tag: Tag }>
+>
 
 /** Rows of one statement. */
 const rowsPerInsert = 500
 
 const hashOf = (row: Omit<Row, "hash">): string =>
-  rowHash(row.id, row.type, row.version, row.source, row.instrument, row.occurred_at, row.known_at, row.payload)
+  rowHash(
+    row.id,
+    row.type,
+    row.version,
+    row.source,
+    row.instrument,
+    row.occurred_at,
+    row.known_at,
+    row.payload
+  )
 
 const toRow = (item: ContextItem): Row => {
   const row = {
@@ -73,12 +84,18 @@ export const contextStore = Effect.map(Store, ({ read, sql, write }) => {
     const rows = items.map(toRow)
     const statements = []
     for (let at = 0; at < rows.length; at += rowsPerInsert) {
-      statements.push(sql`INSERT OR IGNORE INTO context_items ${sql.insert(rows.slice(at, at + rowsPerInsert))}`)
+      statements.push(
+        sql`INSERT OR IGNORE INTO context_items ${sql.insert(rows.slice(at, at + rowsPerInsert))}`
+      )
     }
     return Effect.all(statements, { discard: true })
   }
 
-  const about = (options: { type: string; instrument?: InstrumentId | undefined; asOf?: number | undefined }) =>
+  const about = (options: {
+    type: string
+    instrument?: InstrumentId | undefined
+    asOf?: number | undefined
+  }) =>
     sql.and([
       sql`type = ${options.type}`,
       sql`known_at <= ${options.asOf ?? always}`,
@@ -86,14 +103,19 @@ export const contextStore = Effect.map(Store, ({ read, sql, write }) => {
     ])
 
   const query = (operation: string, statement: ReturnType<typeof sql<Row>>) =>
-    Effect.flatMap(Effect.mapError(read(operation, statement), failed), (rows) => Effect.forEach(rows, fromRow))
+    Effect.flatMap(Effect.mapError(read(operation, statement), failed), (rows) =>
+      Effect.forEach(rows, fromRow)
+    )
 
   return {
     insert,
     keep: (item: Omit<ContextItem, "id">) =>
       Effect.gen(function* () {
         const kept = contextItem(item)
-        const before = yield* read("look for a context item", sql`SELECT 1 FROM context_items WHERE id = ${kept.id}`)
+        const before = yield* read(
+          "look for a context item",
+          sql`SELECT 1 FROM context_items WHERE id = ${kept.id}`
+        )
         yield* write("keep a context item", insert([kept]))
         return { isNew: before.length === 0 }
       }).pipe(Effect.mapError(failed)),

@@ -8,8 +8,8 @@
  * every few rows gives the scores that the calibrator learns from, and the artefact is made of both.
  */
 import { Effect, Either, ParseResult, Schema } from "effect"
-import { emitLinear, linearKind } from "../../learning/LinearOpinion.ts"
 import * as LeastSquares from "../../learning/LeastSquares.ts"
+import { emitLinear, linearKind } from "../../learning/LinearOpinion.ts"
 import { type Costs, roundTrip } from "../../market/Costs.ts"
 import { featureSchema, featuresAt, windowCloses } from "../../market/Features.ts"
 import { bandOf, barsUntilMature, labelReturn } from "../../market/Label.ts"
@@ -38,29 +38,29 @@ const forecastsMax = 2_000
 
 /** A row whose label is still open. */
 const OpenRow = Schema.Struct({
-  asOf: Schema.Number,
-  features: Schema.Array(Schema.Number),
+  asOf: Schema.Finite,
+  features: Schema.Array(Schema.Finite),
   /** Of the horizon's return. */
-  sigma: Schema.Number,
-  band: Schema.Number,
+  sigma: Schema.Finite,
+  band: Schema.Finite,
   /** The shadow's forecast when the row was made; null before there was one. */
-  score: Schema.NullOr(Schema.Number)
+  score: Schema.NullOr(Schema.Finite)
 })
 type OpenRow = typeof OpenRow.Type
 
 const Encoded = Schema.Struct({
   timeFrame: Schema.NullOr(Schema.String),
-  asOf: Schema.Number,
-  index: Schema.Number,
-  firstFit: Schema.NullOr(Schema.Number),
-  firstRowAsOf: Schema.NullOr(Schema.Number),
+  asOf: Schema.Finite,
+  index: Schema.Finite,
+  firstFit: Schema.NullOr(Schema.Finite),
+  firstRowAsOf: Schema.NullOr(Schema.Finite),
   sums: LeastSquares.LeastSquaresState,
   shadow: Schema.NullOr(
     Schema.Struct({
-      intercept: Schema.Number,
-      coefficients: Schema.Array(Schema.Number),
-      means: Schema.Array(Schema.Number),
-      deviations: Schema.Array(Schema.Number)
+      intercept: Schema.Finite,
+      coefficients: Schema.Array(Schema.Finite),
+      means: Schema.Array(Schema.Finite),
+      deviations: Schema.Array(Schema.Finite)
     })
   ),
   forecasts: Schema.Array(Forecast),
@@ -114,7 +114,9 @@ const decode = (encoded: Encoded): Either.Either<LinearState, string> =>
 /** A snapshot is what the state is made of. */
 const Snapshot: Schema.Schema<LinearState, Encoded> = Schema.transformOrFail(
   Encoded,
-  Schema.declare((input): input is LinearState => typeof input === "object" && input !== null && "sums" in input),
+  Schema.declare(
+    (input): input is LinearState => typeof input === "object" && input !== null && "sums" in input
+  ),
   {
     strict: true,
     decode: (encoded, _, ast) =>
@@ -158,7 +160,8 @@ export const linearLearner = (settings: Settings): Learner<LinearState, Encoded>
       state.firstRowAsOf ??= row.asOf
       if (row.score !== null) {
         state.forecasts.push(forecastOf(row.score, logReturn, row.sigma, row.band))
-        if (state.forecasts.length > forecastsMax) state.forecasts.splice(0, state.forecasts.length - forecastsMax)
+        if (state.forecasts.length > forecastsMax)
+          state.forecasts.splice(0, state.forecasts.length - forecastsMax)
       }
       if (state.sums.rows() % shadowEvery === 0) {
         const fit = state.sums.fit(ridge)
@@ -259,7 +262,8 @@ export const linearLearner = (settings: Settings): Learner<LinearState, Encoded>
     },
     timeFrame: (state) => state.timeFrame,
     isDue: (state, hasModel) =>
-      state.firstFit !== null && (state.index - state.firstFit) % (hasModel ? refitEveryBars : firstFitEveryBars) === 0,
+      state.firstFit !== null &&
+      (state.index - state.firstFit) % (hasModel ? refitEveryBars : firstFitEveryBars) === 0,
     fit: (state) => Effect.sync(() => fit(state)),
     window: (state, instrument, asOf) => windowAt(state.instruments.get(instrument)?.history, asOf),
     featuresAt: ({ closes, end }, out) => featuresAt(closes, end, lags, out)

@@ -4,8 +4,8 @@
  */
 import { Effect, Either } from "effect"
 import { type AsOfSchedule, makeAsOfSchedule, warmUpAsOfs } from "../../market/AsOfSchedule.ts"
-import type { BarFileError, ScheduleError, SimulatorError } from "../../market/errors.ts"
 import type { BarSeries } from "../../market/BarSeries.ts"
+import type { BarFileError, ScheduleError, SimulatorError } from "../../market/errors.ts"
 import { simulate } from "../../market/Simulator.ts"
 import { worlds } from "../../market/worlds.ts"
 import type { Bar } from "../../protocols/Bar.ts"
@@ -108,7 +108,9 @@ const openFiles = Effect.fnUntraced(function* (settings: Settings["marketData"])
 
 const openSimulator = Effect.fnUntraced(function* (settings: Settings["marketData"], seed: number) {
   const { asOfs, instruments, timeFrame } = settings
-  const world = Object.hasOwn(worlds, settings.world) ? worlds[settings.world as keyof typeof worlds] : undefined
+  const world = Object.hasOwn(worlds, settings.world)
+    ? worlds[settings.world as keyof typeof worlds]
+    : undefined
   if (world === undefined) {
     const reason = `no world is called "${settings.world}"; there are ${Object.keys(worlds).join(", ")}`
     return yield* new NoSource({ reason })
@@ -124,7 +126,8 @@ const openSimulator = Effect.fnUntraced(function* (settings: Settings["marketDat
     timeFrame,
     instruments: simulation.instruments,
     total,
-    warmUp: total === null ? Math.max(history, warmUpBarsMin) : warmUpAsOfs(total, warmUpBarsMin, warmUpShare),
+    warmUp:
+      total === null ? Math.max(history, warmUpBarsMin) : warmUpAsOfs(total, warmUpBarsMin, warmUpShare),
     paceMs: paceOf(settings.speed, timeFrame),
     rowsRefused: 0,
     gaps: 0,

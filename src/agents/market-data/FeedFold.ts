@@ -14,7 +14,9 @@ export const FeedFold = Schema.Struct({
   hasEnded: Schema.Boolean,
   instruments: Schema.NonNegativeInt,
   /** By instrument: the first price at which it could have been bought after the warm-up, and its latest close. */
-  held: Schema.Array(Schema.Struct({ instrument: Schema.String, entry: Schema.Finite, close: Schema.Finite })),
+  held: Schema.Array(
+    Schema.Struct({ instrument: Schema.String, entry: Schema.Finite, close: Schema.Finite })
+  ),
   /** Whether a decision has been possible: the next bars are the first that can fill. */
   canTrade: Schema.Boolean
 })

@@ -71,7 +71,8 @@ export const run = (component: Component) =>
         gaps: feed.gaps,
         barsMissing: feed.barsMissing,
         asOf,
-        buyAndHoldEquity: asOf === null ? null : buyAndHoldEquity(state(), settings.broker.startingCash, settings.costs)
+        buyAndHoldEquity:
+          asOf === null ? null : buyAndHoldEquity(state(), settings.broker.startingCash, settings.costs)
       }
     }
     const handlers = MarketDataRpcs.toLayer({
@@ -81,10 +82,14 @@ export const run = (component: Component) =>
     yield* Effect.provide(serveAgent(MarketDataRpcs, name), handlers)
 
     /** Waits until everything that follows from the bars at this position is committed. */
-    const settle = Effect.fnUntraced(function* (barsSequence: number) {
-      const { decisionsSequence } = yield* orchestrator.Settle({ barsSequence })
-      yield* broker.SettleAccount({ barsSequence, decisionsSequence })
-    }, BusRpcClient.withDeadline(settleDeadlineMs), Effect.retry({ schedule: untilAnswered, while: isTransient }))
+    const settle = Effect.fnUntraced(
+      function* (barsSequence: number) {
+        const { decisionsSequence } = yield* orchestrator.Settle({ barsSequence })
+        yield* broker.SettleAccount({ barsSequence, decisionsSequence })
+      },
+      BusRpcClient.withDeadline(settleDeadlineMs),
+      Effect.retry({ schedule: untilAnswered, while: isTransient })
+    )
 
     const about = (asOf: number, subject: string, knownAt?: number) =>
       ({ run, source: name, asOf, subject, ...(knownAt === undefined ? {} : { knownAt }) }) as const
@@ -114,7 +119,10 @@ export const run = (component: Component) =>
         const knownAt = isLockStep ? asOf : yield* Clock.currentTimeMillis
         const closed = { asOf, timeFrame: feed.timeFrame, index, warmUp, bars }
         const release = Effect.gen(function* () {
-          const sequence = yield* published.append(BarsClosed, enveloped(about(asOf, "bars", knownAt), closed))
+          const sequence = yield* published.append(
+            BarsClosed,
+            enveloped(about(asOf, "bars", knownAt), closed)
+          )
           if (isLockStep) yield* settle(sequence)
         })
         yield* inTrace(settings.telemetry.tracing, "market-data.as-of", traceOf(run, asOf))(release)

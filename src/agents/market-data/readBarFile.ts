@@ -4,7 +4,7 @@ import { createReadStream } from "node:fs"
 import { StringDecoder } from "node:string_decoder"
 import { createGunzip } from "node:zlib"
 import { Effect, Either } from "effect"
-import { type BarFileOptions, barFileLimits, BarFileParser, type ParsedBars } from "../../market/BarFile.ts"
+import { type BarFileOptions, BarFileParser, barFileLimits, type ParsedBars } from "../../market/BarFile.ts"
 import type { BarFileError } from "../../market/errors.ts"
 import { FileUnreadable } from "./errors.ts"
 
@@ -74,7 +74,9 @@ const read = async (options: BarFileOptions): Promise<Either.Either<ReadBars, Ba
   return Either.map(parser.finish(), (bars) => ({ ...bars, digest: hash.digest("hex") }))
 }
 
-export const readBarFile = (options: BarFileOptions): Effect.Effect<ReadBars, BarFileError | FileUnreadable> =>
+export const readBarFile = (
+  options: BarFileOptions
+): Effect.Effect<ReadBars, BarFileError | FileUnreadable> =>
   Effect.flatten(
     Effect.tryPromise({
       try: () => read(options),

@@ -63,7 +63,8 @@ export class ModelHost extends Context.Tag("conclave/ModelHost")<
     readonly live: (component: Component) => Effect.Effect<never, ChildFailed, Scope.Scope>
   }
 >() {
-  static layer = (options: ModelHostOptions): Layer.Layer<ModelHost> => Layer.sync(ModelHost, () => make(options))
+  static layer = (options: ModelHostOptions): Layer.Layer<ModelHost> =>
+    Layer.sync(ModelHost, () => make(options))
 }
 
 const make = (options: ModelHostOptions): typeof ModelHost.Service => {
@@ -83,9 +84,9 @@ const make = (options: ModelHostOptions): typeof ModelHost.Service => {
     loaded.has(digest)
       ? Effect.void
       : Effect.flatMap(artefact, (bytes) =>
-          child.request(hostKind.load, { digest } satisfies LoadHeader, bytes).pipe(
-            Effect.tap(() => touch(loaded, digest))
-          )
+          child
+            .request(hostKind.load, { digest } satisfies LoadHeader, bytes)
+            .pipe(Effect.tap(() => touch(loaded, digest)))
         )
 
   /** The child lets go of the session that was used least recently, and so do we. */

@@ -83,7 +83,8 @@ export const artefactFiles = (folder: string) => {
         )
       }),
 
-    remove: (digest: string): Effect.Effect<void> => Effect.sync(() => rmSync(pathOf(digest), { force: true }))
+    remove: (digest: string): Effect.Effect<void> =>
+      Effect.sync(() => rmSync(pathOf(digest), { force: true }))
   }
 }
 

@@ -8,8 +8,8 @@ import { ArtefactRefused, DeploymentConflict, StorageFailed, UnknownModel } from
 import {
   type Deployment,
   DeploymentActivated,
-  modelEvents,
   type ModelManifest,
+  modelEvents,
   modelsStream,
   VersionPublished,
   VersionRetired
@@ -91,7 +91,8 @@ export const run = (component: Component) =>
         if (offset + chunk.byteLength > bytes) return refuse("it is longer than its manifest says")
         if (offset === 0) {
           if (chunk.byteLength === bytes) return Effect.succeed(chunk)
-          if (uploads.size >= uploadsMax && !uploads.has(digest)) return refuse("too many artefacts are arriving")
+          if (uploads.size >= uploadsMax && !uploads.has(digest))
+            return refuse("too many artefacts are arriving")
           uploads.set(digest, new Uint8Array(bytes))
         }
         const arriving = uploads.get(digest)

@@ -45,7 +45,9 @@ export const excessLoss = (manifest: ModelManifest): number => {
 /** Versions beyond what is kept of each voter and time frame: the oldest that serve nothing. */
 export const surplus = (registry: Registry, versionsMax: number): ReadonlyArray<string> => {
   const serving = new Set(
-    registry.deployments.flatMap(({ previous, version }) => (previous === null ? [version] : [version, previous]))
+    registry.deployments.flatMap(({ previous, version }) =>
+      previous === null ? [version] : [version, previous]
+    )
   )
   const kept = new Map<string, number>()
   const gone: Array<string> = []

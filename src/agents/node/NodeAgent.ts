@@ -3,8 +3,9 @@
  * both.
  */
 import { Clock, Context, Effect, Metric, Schedule, Stream } from "effect"
-import type { Capabilities, ComponentStatus, NodeStatus } from "../../protocols/NodeStatus.ts"
+import type { Capabilities, NodeStatus } from "../../protocols/NodeStatus.ts"
 import { NodeRpcs } from "../../protocols/rpc/NodeRpcs.ts"
+import type { ComponentStatus } from "../../protocols/wire/ComponentStatus.ts"
 import { epochZero } from "../../protocols/wire/Ids.ts"
 import { Bus } from "../../runtime/Bus.ts"
 import { monotonicMs } from "../../runtime/MonotonicClock.ts"
@@ -45,18 +46,21 @@ export const run = (component: Component) =>
     let capabilities: Capabilities | null = null
     const others = new Map<string, { readonly status: NodeStatus; readonly heardAt: number }>()
 
-    const status = Effect.map(counters, (counted): NodeStatus => ({
-      node,
-      run,
-      pid: process.pid,
-      transport: bus.transport,
-      transportDetail: bus.detail,
-      agents: [...agents],
-      tree: tree.status(),
-      capabilities,
-      residentBytes: process.memoryUsage.rss(),
-      counters: counted
-    }))
+    const status = Effect.map(
+      counters,
+      (counted): NodeStatus => ({
+        node,
+        run,
+        pid: process.pid,
+        transport: bus.transport,
+        transportDetail: bus.detail,
+        agents: [...agents],
+        tree: tree.status(),
+        capabilities,
+        residentBytes: process.memoryUsage.rss(),
+        counters: counted
+      })
+    )
 
     const handlers = NodeRpcs.toLayer({
       Status: () => status,

@@ -15,7 +15,9 @@ export const readCapabilities: Effect.Effect<Capabilities | null> = Effect.tryPr
     cpuModel: `${cpu.manufacturer} ${cpu.brand}`.trim(),
     cpuCores: cpu.cores,
     memoryBytes: memory.total,
-    gpus: graphics.controllers.map(({ model, vendor }) => `${vendor} ${model}`.trim()).filter((gpu) => gpu !== ""),
+    gpus: graphics.controllers
+      .map(({ model, vendor }) => `${vendor} ${model}`.trim())
+      .filter((gpu) => gpu !== ""),
     node: process.version
   }
 }).pipe(

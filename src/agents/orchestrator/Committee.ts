@@ -88,7 +88,11 @@ const newcomer = (instrument: InstrumentId, options: CommitteeOptions): Standing
   pending: []
 })
 
-export const standingOf = (committee: Committee, instrument: InstrumentId, options: CommitteeOptions): Standing =>
+export const standingOf = (
+  committee: Committee,
+  instrument: InstrumentId,
+  options: CommitteeOptions
+): Standing =>
   committee.standings.find((standing) => standing.instrument === instrument) ?? newcomer(instrument, options)
 
 /** What a decision may know of the committee. */

@@ -3,7 +3,14 @@
  * by id, by instrument and as-of, and latest first. The journal stays the authority; a lost table is rebuilt.
  */
 import { Chunk, Effect, Either, Schema, Stream } from "effect"
-import { type Decision, DecisionId, DecisionKey, RoundClosed, decisionsEvents, decisionsStream } from "../../protocols/Decision.ts"
+import {
+  type Decision,
+  DecisionId,
+  DecisionKey,
+  decisionsEvents,
+  decisionsStream,
+  RoundClosed
+} from "../../protocols/Decision.ts"
 import { DecisionNotFound, StorageFailed } from "../../protocols/errors.ts"
 import * as EventType from "../../protocols/wire/EventType.ts"
 import { Sequence } from "../../protocols/wire/Ids.ts"
@@ -39,10 +46,17 @@ export const open = Effect.gen(function* () {
     events: [RoundForIndex],
     triesMax: 5,
     apply: ({ payload }, { sequence }) => {
-      const rows = payload.decisions.map(({ id, key }) => ({ id, sequence, instrument: key.instrument, as_of: key.asOf }))
+      const rows = payload.decisions.map(({ id, key }) => ({
+        id,
+        sequence,
+        instrument: key.instrument,
+        as_of: key.asOf
+      }))
       const inserts = []
       for (let at = 0; at < rows.length; at += rowsPerInsert) {
-        inserts.push(sql`INSERT OR IGNORE INTO decision_index ${sql.insert(rows.slice(at, at + rowsPerInsert))}`)
+        inserts.push(
+          sql`INSERT OR IGNORE INTO decision_index ${sql.insert(rows.slice(at, at + rowsPerInsert))}`
+        )
       }
       return Effect.all(inserts, { discard: true })
     }
@@ -70,7 +84,9 @@ export const open = Effect.gen(function* () {
     /** By the id or its first digits. */
     byId: (id: string): Effect.Effect<Decision, DecisionNotFound | StorageFailed> =>
       Effect.flatMap(
-        rows(sql<Row>`SELECT id, sequence FROM decision_index WHERE id >= ${id} AND id < ${`${id}g`} LIMIT 2`),
+        rows(
+          sql<Row>`SELECT id, sequence FROM decision_index WHERE id >= ${id} AND id < ${`${id}g`} LIMIT 2`
+        ),
         ([first, second]) =>
           first === undefined || second !== undefined ? new DecisionNotFound({ decision: id }) : read(first)
       ),

@@ -11,7 +11,6 @@ import type { Question } from "../../protocols/Opinion.ts"
 import { TimeFrame } from "../../protocols/TimeFrame.ts"
 import { EpochMs } from "../../protocols/wire/Ids.ts"
 
-
 /** Of the exponentially weighted variance: about the last 33 bars. */
 const decay = 0.97
 /** Before so many returns the variance is no estimate, and nothing is asked. */
@@ -64,7 +63,8 @@ export interface MarketViewOptions {
   readonly roundTripCost: number
 }
 
-export const sigmaOf = (view: InstrumentView, horizonBars: number): number => Math.sqrt(view.variance * horizonBars)
+export const sigmaOf = (view: InstrumentView, horizonBars: number): number =>
+  Math.sqrt(view.variance * horizonBars)
 
 /** The share of the outcomes so far on each side. */
 export const baseRateOf = (view: InstrumentView) => {
@@ -85,14 +85,20 @@ export const returnOf = (view: InstrumentView, asOf: number, horizonBars: number
   return labelReturn(closeOnly ? entry.close : entry.open, exit.close)
 }
 
-const observe = (before: InstrumentView | undefined, bar: Bar, options: MarketViewOptions): InstrumentView => {
+const observe = (
+  before: InstrumentView | undefined,
+  bar: Bar,
+  options: MarketViewOptions
+): InstrumentView => {
   const { horizonBars, roundTripCost } = options
   const bars = (before?.bars ?? 0) + 1
   const change = before === undefined ? 0 : Math.log(bar.close / before.close)
   // The mean of the squares while there are few, exponentially weighted from then on.
   const weight = Math.max(1 - decay, 1 / Math.max(bars - 1, 1))
   const variance = before === undefined ? 0 : before.variance + weight * (change ** 2 - before.variance)
-  const recent = [...(before?.recent ?? []), { asOf: bar.closeTime, open: bar.open, close: bar.close }].slice(-(horizonBars + 2))
+  const recent = [...(before?.recent ?? []), { asOf: bar.closeTime, open: bar.open, close: bar.close }].slice(
+    -(horizonBars + 2)
+  )
   const moved: InstrumentView = {
     instrument: bar.instrument,
     closeOnly: bar.closeOnly,
@@ -160,4 +166,3 @@ export const questionOf = (
     sigma
   }
 }
-

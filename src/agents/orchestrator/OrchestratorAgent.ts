@@ -6,7 +6,13 @@
 import { Clock, Effect, Option, Request, Schedule, Stream } from "effect"
 import { roundTrip } from "../../market/Costs.ts"
 import { type BarsEvent, barsEvents, barsStream } from "../../protocols/Bar.ts"
-import { type Policy, RoundClosed, decisionId, decisionsEvents, decisionsStream } from "../../protocols/Decision.ts"
+import {
+  decisionId,
+  decisionsEvents,
+  decisionsStream,
+  type Policy,
+  RoundClosed
+} from "../../protocols/Decision.ts"
 import { AmbiguousInstrument, AsOfInFuture, NotReady, UnknownInstrument } from "../../protocols/errors.ts"
 import { type Instrument, type InstrumentId, subjectToken } from "../../protocols/Instrument.ts"
 import type { Question } from "../../protocols/Opinion.ts"
@@ -29,12 +35,12 @@ import { callAgent, enveloped, NodeContext, serveAgent, traceOf } from "../NodeC
 import type { Settings } from "../Settings.ts"
 import { decisionsTopic } from "../topics.ts"
 import { type AskOptions, askVoters } from "./askVoters.ts"
-import { type Circumstances, closeRound, decideQuestion, type RoundOptions } from "./closeRound.ts"
 import * as Committee from "./Committee.ts"
+import { type Circumstances, closeRound, decideQuestion, type RoundOptions } from "./closeRound.ts"
 import * as DecisionIndex from "./DecisionIndex.ts"
 import * as MarketView from "./MarketView.ts"
-import { instrumentStates } from "./standing.ts"
 import { replay } from "./replay.ts"
+import { instrumentStates } from "./standing.ts"
 
 const name = "orchestrator"
 const mailboxCapacityMax = 64
@@ -44,7 +50,10 @@ type Round = RoundClosed["payload"]
 class CloseRound extends Request.TaggedClass("CloseRound")<
   void,
   AppendError,
-  { readonly event: Extract<BarsEvent, { readonly type: "BarsClosed" }>; readonly make: () => ReadonlyArray<Round> }
+  {
+    readonly event: Extract<BarsEvent, { readonly type: "BarsClosed" }>
+    readonly make: () => ReadonlyArray<Round>
+  }
 > {}
 
 /** A paced round may be this many intervals late before its bars are stale. */
@@ -78,10 +87,14 @@ const resolve = (
 ): Effect.Effect<InstrumentId, UnknownInstrument | AmbiguousInstrument> => {
   const wanted = text.toLowerCase()
   const exact = listed.find(({ id }) => id.toLowerCase() === wanted)
-  const matching = exact === undefined ? listed.filter(({ symbol }) => symbol.toLowerCase() === wanted) : [exact]
+  const matching =
+    exact === undefined ? listed.filter(({ symbol }) => symbol.toLowerCase() === wanted) : [exact]
   const [first, second] = matching
   if (first === undefined) {
-    return new UnknownInstrument({ symbol: text.slice(0, 100), known: listed.slice(0, 100).map(({ symbol }) => symbol) })
+    return new UnknownInstrument({
+      symbol: text.slice(0, 100),
+      known: listed.slice(0, 100).map(({ symbol }) => symbol)
+    })
   }
   if (second !== undefined) {
     return new AmbiguousInstrument({ symbol: text.slice(0, 100), candidates: matching.map(({ id }) => id) })
@@ -162,7 +175,9 @@ export const run = (component: Component) =>
           times: isLockStep ? orchestrator.lockStepPatienceMs / 100 : 1,
           schedule: lookAgain
         }),
-        Effect.catchAll((error) => Effect.as(Effect.logWarning(`The broker did not answer: ${error.message}`), null))
+        Effect.catchAll((error) =>
+          Effect.as(Effect.logWarning(`The broker did not answer: ${error.message}`), null)
+        )
       )
 
     const publish = (round: Round, event: Parameters<typeof enveloped>[0]) =>
@@ -245,7 +260,10 @@ export const run = (component: Component) =>
     )
 
     /** The question of now, with what a what-if puts in the place of horizon and band. */
-    const whatIf = (instrument: InstrumentId, changes: { readonly horizonBars?: number | undefined; readonly band?: number | undefined }) =>
+    const whatIf = (
+      instrument: InstrumentId,
+      changes: { readonly horizonBars?: number | undefined; readonly band?: number | undefined }
+    ) =>
       Effect.gen(function* () {
         const view = market.state()
         const known = view.instruments.find((candidate) => candidate.instrument === instrument)
@@ -288,7 +306,8 @@ export const run = (component: Component) =>
         yield* settled.reached(market.applied())
         const view = market.state()
         const latest = view.instruments.find((known) => known.instrument === instrument)?.asOf ?? view.asOf
-        if (latest === null || view.timeFrame === null) return yield* new NotReady({ reason: "no bars have arrived yet" })
+        if (latest === null || view.timeFrame === null)
+          return yield* new NotReady({ reason: "no bars have arrived yet" })
         if (asOf !== undefined && asOf > latest) return yield* new AsOfInFuture({ asOf, latest })
         const id = decisionId({ run, instrument, timeFrame: view.timeFrame, asOf: asOf ?? latest })
         yield* index.progress.reached(committee.sequence())
@@ -303,7 +322,8 @@ export const run = (component: Component) =>
       Decisions: ({ follow, instrument, latest }) =>
         Stream.unwrap(
           Effect.gen(function* () {
-            const id = instrument === undefined ? undefined : yield* resolve(market.state().listed, instrument)
+            const id =
+              instrument === undefined ? undefined : yield* resolve(market.state().listed, instrument)
             const from = committee.sequence()
             yield* index.progress.reached(from)
             const past = Stream.fromIterableEffect(index.latest(latest, id)).pipe(
@@ -313,7 +333,9 @@ export const run = (component: Component) =>
           })
         ),
       Replay: ({ decision, deep }) =>
-        Effect.flatMap(index.byId(decision), (found) => replay(found, deep ? Option.some(voters) : Option.none())),
+        Effect.flatMap(index.byId(decision), (found) =>
+          replay(found, deep ? Option.some(voters) : Option.none())
+        ),
       Settle: ({ barsSequence }) =>
         Effect.map(settled.reached(barsSequence), () => {
           const { abstentions, decisions } = committee.state()
@@ -324,5 +346,8 @@ export const run = (component: Component) =>
     yield* Effect.provide(serveAgent(OrchestratorRpcs, name), handlers)
 
     yield* component.running()
-    yield* Effect.all([agent.live(behaviour), follow, index.run, lease.lost], { concurrency: "unbounded", discard: true })
+    yield* Effect.all([agent.live(behaviour), follow, index.run, lease.lost], {
+      concurrency: "unbounded",
+      discard: true
+    })
   })

@@ -44,7 +44,9 @@ const opine = (voter: Voter, questions: ReadonlyArray<Question>, model: ModelCho
     Effect.filterOrFail(
       (answers) =>
         answers.length === questions.length &&
-        answers.every((answer, i) => answer.voter === voter.name && answer.instrument === questions[i]?.instrument),
+        answers.every(
+          (answer, i) => answer.voter === voter.name && answer.instrument === questions[i]?.instrument
+        ),
       () => new InternalError({ agent: voter.name, call: "Opine", incident: "answers-do-not-fit" })
     )
   )
@@ -100,10 +102,13 @@ const askVoter = Effect.fnUntraced(function* (
       : yield* Effect.either(opine(voter, questions, "previous", options.deadlineMs))
   if (Either.isRight(previous)) {
     return previous.right.map(
-      (answer): Answer => (answer._tag === "Opinion" ? ({ ...answer, standIn: "previous" } satisfies Opinion) : answer)
+      (answer): Answer =>
+        answer._tag === "Opinion" ? ({ ...answer, standIn: "previous" } satisfies Opinion) : answer
     )
   }
-  return questions.map((question) => standIn(voter, question, baseRates.get(question.instrument), why.message))
+  return questions.map((question) =>
+    standIn(voter, question, baseRates.get(question.instrument), why.message)
+  )
 })
 
 /** Every voter's answer to every question, by instrument and then in the order of the voters. */
@@ -121,12 +126,16 @@ export const askVoters = Effect.fnUntraced(function* (
     voters,
     (voter) =>
       Effect.map(
-        Effect.forEach(batches, (batch) => askVoter(voter, batch, baseRates, options), { concurrency: "unbounded" }),
+        Effect.forEach(batches, (batch) => askVoter(voter, batch, baseRates, options), {
+          concurrency: "unbounded"
+        }),
         (answers) => answers.flat()
       ),
     { concurrency: "unbounded" }
   )
   return new Map(
-    questions.map((question, i) => [question.instrument, byVoter.map((answers) => answers[i] as Answer)] as const)
+    questions.map(
+      (question, i) => [question.instrument, byVoter.map((answers) => answers[i] as Answer)] as const
+    )
   )
 })

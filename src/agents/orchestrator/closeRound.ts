@@ -2,6 +2,8 @@
  * From answers to decisions: what matured is scored first, then each question is decided with what the committee
  * has earned by then. Pure; the agent around it asks, appends and publishes.
  */
+
+import { labelOf } from "../../market/Label.ts"
 import type { AccountSnapshot } from "../../protocols/Account.ts"
 import {
   type Decision,
@@ -15,7 +17,6 @@ import type { InstrumentId } from "../../protocols/Instrument.ts"
 import type { Answer, Question } from "../../protocols/Opinion.ts"
 import type { Epoch, RunId } from "../../protocols/wire/Ids.ts"
 import { Limits } from "../../protocols/wire/Limits.ts"
-import { labelOf } from "../../market/Label.ts"
 import { type Committee, type CommitteeOptions, committeeInputs, evolve, standingOf } from "./Committee.ts"
 import { decide } from "./decide.ts"
 import { baseRateOf, type MarketView, returnOf } from "./MarketView.ts"

@@ -58,7 +58,9 @@ const poolOpinions = (inputs: DecisionInputs): Pooled => {
 
 /** Own answers: those no baseline stood in for. */
 export const ownAnswers = (inputs: Pick<DecisionInputs, "answers">): ReadonlyArray<Opinion> =>
-  inputs.answers.filter((answer): answer is Opinion => answer._tag === "Opinion" && answer.standIn !== "baseline")
+  inputs.answers.filter(
+    (answer): answer is Opinion => answer._tag === "Opinion" && answer.standIn !== "baseline"
+  )
 
 const candidateOf = (probabilities: Probabilities, expectedReturn: number): Side => {
   if (expectedReturn > 0 && probabilities.buy > probabilities.sell) return "buy"
@@ -89,7 +91,13 @@ interface Candidate {
 const verdicts = (inputs: DecisionInputs, candidate: Candidate): ReadonlyArray<Verdict> => {
   const { account, ageMs, evidence, policy, question } = inputs
   const { calibrated, side } = candidate
-  const verdict = (guard: GuardName, passed: boolean, value: number | null, limit: number | null, reason: string) => ({
+  const verdict = (
+    guard: GuardName,
+    passed: boolean,
+    value: number | null,
+    limit: number | null,
+    reason: string
+  ) => ({
     guard,
     passed,
     value,
@@ -100,10 +108,17 @@ const verdicts = (inputs: DecisionInputs, candidate: Candidate): ReadonlyArray<V
     verdict(guard, value >= limit, value, limit, `${what} is ${value >= limit ? "enough" : "too little"}`)
   const own = ownAnswers(inputs).length
   const skillLimit = -Math.log(policy.skillAlpha)
-  const edge = (Math.abs(candidate.expectedReturn) - question.roundTripCost) / Math.max(question.roundTripCost, 1e-9)
+  const edge =
+    (Math.abs(candidate.expectedReturn) - question.roundTripCost) / Math.max(question.roundTripCost, 1e-9)
   const isShort = candidate.target < 0 && !policy.allowShort
   return [
-    verdict("quorum", own >= policy.quorum, own, policy.quorum, `${own} of ${inputs.answers.length} voters answered`),
+    verdict(
+      "quorum",
+      own >= policy.quorum,
+      own,
+      policy.quorum,
+      `${own} of ${inputs.answers.length} voters answered`
+    ),
     verdict("warm-up", !inputs.warmUp, null, null, inputs.warmUp ? "warming up: no orders" : "warmed up"),
     verdict(
       "staleness",
@@ -117,18 +132,31 @@ const verdicts = (inputs: DecisionInputs, candidate: Candidate): ReadonlyArray<V
       account !== null && !account.stopped,
       null,
       null,
-      account === null ? "the broker does not answer" : account.stopped ? "trading is stopped" : "trading is on"
+      account === null
+        ? "the broker does not answer"
+        : account.stopped
+          ? "trading is stopped"
+          : "trading is on"
     ),
     atLeast("skill", evidence.logOdds, skillLimit, "the evidence against mere base rates"),
     atLeast("confidence", side === "hold" ? 0 : calibrated[side], policy.confidenceMin, "the confidence"),
-    atLeast("win-probability", winProbability(calibrated, side), policy.winProbabilityMin, "the chance of winning"),
+    atLeast(
+      "win-probability",
+      winProbability(calibrated, side),
+      policy.winProbabilityMin,
+      "the chance of winning"
+    ),
     atLeast("edge", edge, policy.edgeCostMultipleMin, "the edge beyond costs"),
     verdict(
       "risk",
       !isShort && Math.abs(candidate.target) <= policy.exposureMax && (account?.equity ?? 0) > 0,
       Math.abs(candidate.target),
       policy.exposureMax,
-      isShort ? "short positions are not allowed" : (account?.equity ?? 0) > 0 ? "within the limits" : "no equity"
+      isShort
+        ? "short positions are not allowed"
+        : (account?.equity ?? 0) > 0
+          ? "within the limits"
+          : "no equity"
     )
   ]
 }
@@ -143,7 +171,8 @@ const holdStrategy = (
   if (account?.stopped === true) return { strategy: "flatten", targetExposure: 0 }
   if (failed.has("quorum")) return { strategy: "degraded", targetExposure: exposure }
   if (exposure === 0) return { strategy: "stand-aside", targetExposure: 0 }
-  if (failed.has("staleness") || failed.has("kill-switch")) return { strategy: "keep", targetExposure: exposure }
+  if (failed.has("staleness") || failed.has("kill-switch"))
+    return { strategy: "keep", targetExposure: exposure }
   const hasTurned = Math.sign(expectedReturn) === -Math.sign(exposure)
   return hasTurned || failed.has("skill")
     ? { strategy: "exit", targetExposure: 0 }
@@ -160,7 +189,9 @@ const degradedReason = (inputs: DecisionInputs, failed: ReadonlySet<GuardName>):
           ? [`the baseline stands in for ${answer.voter}: ${answer.reason}`]
           : []
     )
-    reasons.push(`no quorum: ${ownAnswers(inputs).length} of ${inputs.policy.quorum} own answers (${why.join("; ")})`)
+    reasons.push(
+      `no quorum: ${ownAnswers(inputs).length} of ${inputs.policy.quorum} own answers (${why.join("; ")})`
+    )
   }
   if (inputs.account === null) reasons.push("the broker does not answer")
   return reasons.length === 0 ? null : truncateReason(reasons.join("; "))

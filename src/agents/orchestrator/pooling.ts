@@ -18,7 +18,8 @@ const probabilityMin = 1e-4
 /** The calibrator's exponents: 0 is the base rate, 1 the pool as it is. */
 export const exponents = [0, 0.25, 0.5, 1, 1.5, 2] as const
 
-export const evenWeights = (count: number): ReadonlyArray<number> => Array.from({ length: count }, () => 1 / count)
+export const evenWeights = (count: number): ReadonlyArray<number> =>
+  Array.from({ length: count }, () => 1 / count)
 
 export const uniform: Probabilities = { sell: 1 / 3, hold: 1 / 3, buy: 1 / 3 }
 
@@ -28,7 +29,9 @@ const normalised = (sell: number, hold: number, buy: number): Probabilities => {
 }
 
 /** The weighted mean of distributions. Weights are those of the members present; they need not sum to one. */
-export const pool = (members: ReadonlyArray<{ readonly weight: number; readonly probabilities: Probabilities }>) => {
+export const pool = (
+  members: ReadonlyArray<{ readonly weight: number; readonly probabilities: Probabilities }>
+) => {
   let sell = 0
   let hold = 0
   let buy = 0
@@ -41,9 +44,16 @@ export const pool = (members: ReadonlyArray<{ readonly weight: number; readonly 
 }
 
 /** base^(1-exponent) p^exponent, normalised. */
-export const temper = (probabilities: Probabilities, base: Probabilities, exponent: number): Probabilities => {
+export const temper = (
+  probabilities: Probabilities,
+  base: Probabilities,
+  exponent: number
+): Probabilities => {
   const tempered = (p: number, b: number) =>
-    Math.exp((1 - exponent) * Math.log(Math.max(b, probabilityMin)) + exponent * Math.log(Math.max(p, probabilityMin)))
+    Math.exp(
+      (1 - exponent) * Math.log(Math.max(b, probabilityMin)) +
+        exponent * Math.log(Math.max(p, probabilityMin))
+    )
   return normalised(
     tempered(probabilities.sell, base.sell),
     tempered(probabilities.hold, base.hold),
@@ -57,7 +67,12 @@ export const calibrate = (
   base: Probabilities,
   weights: ReadonlyArray<number>
 ): Probabilities =>
-  pool(exponents.map((exponent, i) => ({ weight: weights[i] ?? 0, probabilities: temper(probabilities, base, exponent) })))
+  pool(
+    exponents.map((exponent, i) => ({
+      weight: weights[i] ?? 0,
+      probabilities: temper(probabilities, base, exponent)
+    }))
+  )
 
 export const logScore = (probabilities: Probabilities, outcome: Side): number =>
   Math.log(Math.max(probabilities[outcome], probabilityMin))

@@ -6,8 +6,8 @@ import { Effect, Either, Option } from "effect"
 import type { Decision, DecisionOutcome } from "../../protocols/Decision.ts"
 import type { Answer } from "../../protocols/Opinion.ts"
 import type { Replayed } from "../../protocols/rpc/OrchestratorRpcs.ts"
-import { canonicalJson } from "../../protocols/wire/Json.ts"
 import { truncateReason } from "../../protocols/wire/Ids.ts"
+import { canonicalJson } from "../../protocols/wire/Json.ts"
 import type { Voter } from "./askVoters.ts"
 import { decide } from "./decide.ts"
 
@@ -29,7 +29,8 @@ const askAgain = (decision: Decision, recorded: Answer, voters: ReadonlyArray<Vo
     const { question } = decision.inputs
     const voter = voters.find(({ name }) => name === recorded.voter)
     const version = recorded._tag === "Opinion" ? recorded.modelVersion : null
-    if (voter === undefined || version === null) return { recorded, now: recorded, probabilityDifferenceMax: null }
+    if (voter === undefined || version === null)
+      return { recorded, now: recorded, probabilityDifferenceMax: null }
     const asked = yield* Effect.either(voter.client.Opine({ questions: [question], model: version }))
     const [answered] = Either.isRight(asked) ? asked.right : []
     const reason = Either.isLeft(asked) ? asked.left.message : "no answer came"
@@ -42,7 +43,10 @@ const askAgain = (decision: Decision, recorded: Answer, voters: ReadonlyArray<Vo
     return { recorded, now, probabilityDifferenceMax: probabilityDifference(recorded, now) }
   })
 
-export const replay = (decision: Decision, voters: Option.Option<ReadonlyArray<Voter>>): Effect.Effect<Replayed> =>
+export const replay = (
+  decision: Decision,
+  voters: Option.Option<ReadonlyArray<Voter>>
+): Effect.Effect<Replayed> =>
   Effect.gen(function* () {
     const recomputed = decide(decision.inputs)
     const deep = Option.isNone(voters)

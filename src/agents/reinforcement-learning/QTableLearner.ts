@@ -12,7 +12,13 @@ import { discretise, emitQTable, marketStates, qTableKind } from "../../learning
 import { roundTrip } from "../../market/Costs.ts"
 import { featuresAt, windowCloses } from "../../market/Features.ts"
 import { bandOf, barsUntilMature, labelReturn } from "../../market/Label.ts"
-import { type Action, TradingEnvironment, actionCount, observationOf, positionCount } from "../../market/TradingEnvironment.ts"
+import {
+  type Action,
+  actionCount,
+  observationOf,
+  positionCount,
+  TradingEnvironment
+} from "../../market/TradingEnvironment.ts"
 import type { FeatureSchema } from "../../protocols/Model.ts"
 import { TimeFrame } from "../../protocols/TimeFrame.ts"
 import { contentHash } from "../../protocols/wire/Json.ts"
@@ -51,9 +57,9 @@ const purpose = "reinforcement-learning"
 
 const Encoded = Schema.Struct({
   timeFrame: Schema.NullOr(Schema.String),
-  asOf: Schema.Number,
-  index: Schema.Number,
-  firstFit: Schema.NullOr(Schema.Number),
+  asOf: Schema.Finite,
+  index: Schema.Finite,
+  firstFit: Schema.NullOr(Schema.Finite),
   instruments: Schema.Array(Schema.Struct({ instrument: Schema.String, history: EncodedHistory }))
 })
 type Encoded = typeof Encoded.Type
@@ -68,14 +74,18 @@ interface QState {
 
 const Snapshot: Schema.Schema<QState, Encoded> = Schema.transformOrFail(
   Encoded,
-  Schema.declare((input): input is QState => typeof input === "object" && input !== null && "instruments" in input),
+  Schema.declare(
+    (input): input is QState => typeof input === "object" && input !== null && "instruments" in input
+  ),
   {
     strict: true,
     decode: (encoded) =>
       ParseResult.succeed({
         ...encoded,
         timeFrame: encoded.timeFrame === null ? null : TimeFrame.make(encoded.timeFrame),
-        instruments: new Map(encoded.instruments.map(({ history, instrument }) => [instrument, decodeHistory(history)]))
+        instruments: new Map(
+          encoded.instruments.map(({ history, instrument }) => [instrument, decodeHistory(history)])
+        )
       }),
     encode: (state) =>
       ParseResult.succeed({
@@ -129,7 +139,14 @@ const courseOf = (history: CloseHistory, settings: Settings): Course | undefined
     { open: Float64Array.from(opens), close: Float64Array.from(closes), closeOnly: history.closeOnly },
     { costs: settings.costs, shorting: settings.orchestrator.allowShort }
   )
-  return { environment, marketState, sigma, history: { ...history, asOfs: [...history.asOfs], opens: [...opens], closes: [...closes] }, start, split }
+  return {
+    environment,
+    marketState,
+    sigma,
+    history: { ...history, asOfs: [...history.asOfs], opens: [...opens], closes: [...closes] },
+    start,
+    split
+  }
 }
 
 /** The courses one after the other, an episode each, as one environment. */
@@ -160,7 +177,11 @@ const asEnvironment = (courses: ReadonlyArray<Course>): QLearning.Environment =>
 }
 
 /** Scores on the bars that were not trained on, with what came of them. */
-const forecastsOf = (courses: ReadonlyArray<Course>, q: Float64Array, settings: Settings): ReadonlyArray<Forecast> => {
+const forecastsOf = (
+  courses: ReadonlyArray<Course>,
+  q: Float64Array,
+  settings: Settings
+): ReadonlyArray<Forecast> => {
   const { horizonBars } = settings.orchestrator
   const rows: Array<{ readonly asOf: number; readonly forecast: Forecast }> = []
   for (const { history, marketState, sigma, split } of courses) {
@@ -228,7 +249,12 @@ export const qTableLearner = (settings: Settings): Learner<QState, Encoded> => {
           features,
           data: { from, to: asOf, rows: steps },
           fittedAsOf: asOf,
-          configuration: contentHash({ ...rl, horizonBars, costs: settings.costs, allowShort: orchestrator.allowShort }),
+          configuration: contentHash({
+            ...rl,
+            horizonBars,
+            costs: settings.costs,
+            allowShort: orchestrator.allowShort
+          }),
           seed: settings.run.seed,
           metrics: metricsOf(judged)
         }
@@ -258,7 +284,8 @@ export const qTableLearner = (settings: Settings): Learner<QState, Encoded> => {
     },
     timeFrame: (state) => state.timeFrame,
     isDue: (state, hasModel) =>
-      state.firstFit !== null && (state.index - state.firstFit) % (hasModel ? rl.refitEveryBars : firstFitEveryBars) === 0,
+      state.firstFit !== null &&
+      (state.index - state.firstFit) % (hasModel ? rl.refitEveryBars : firstFitEveryBars) === 0,
     fit,
     window: (state, instrument, asOf) => windowAt(state.instruments.get(instrument), asOf),
     featuresAt: ({ closes, end }, out) => {

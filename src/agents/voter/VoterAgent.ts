@@ -71,7 +71,8 @@ export const run =
         return timeFrame === null ? undefined : `${learner.name}/${learner.kind}/${timeFrame}`
       }
       const adopt = (deployment: Deployment) => {
-        const isOurs = deployment.alias === aliasOf() || deployment.alias.startsWith(`${learner.name}/${learner.kind}/`)
+        const isOurs =
+          deployment.alias === aliasOf() || deployment.alias.startsWith(`${learner.name}/${learner.kind}/`)
         if (isOurs && (active === null || deployment.since >= active.since)) active = deployment
       }
       const decodeModels = EventType.decoder(modelEvents)
@@ -92,7 +93,10 @@ export const run =
         if (active !== null && fitted.manifest.fittedAsOf <= active.since) return
         const deployed = artefacts.deploy(alias, fitted, active)
         const isPatient = paceMs === null || isWarmUp
-        yield* Effect.map(isPatient ? Effect.retry(deployed, { schedule: lookAgain, while: isTransient }) : deployed, adopt)
+        yield* Effect.map(
+          isPatient ? Effect.retry(deployed, { schedule: lookAgain, while: isTransient }) : deployed,
+          adopt
+        )
       }).pipe(
         Effect.catchAll((error) => Effect.logWarning(`No new model of ${learner.name}: ${error.message}`)),
         inTrace(settings.telemetry.tracing, `${learner.name}.refit`, traceOf(run, known.current()))
@@ -120,7 +124,12 @@ export const run =
         fetch: artefacts.fetch,
         active: () => active,
         barsOf: (question, count) =>
-          context.Bars({ instrument: question.instrument, timeFrame: question.timeFrame, asOf: question.asOf, count })
+          context.Bars({
+            instrument: question.instrument,
+            timeFrame: question.timeFrame,
+            asOf: question.asOf,
+            count
+          })
       })
       const handlers = VoterRpcs.toLayer({
         Opine: ({ model, questions }) =>

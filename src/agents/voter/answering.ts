@@ -28,7 +28,9 @@ const versionOf = (active: Deployment | null, model: ModelChoice): string | null
 }
 
 const missing = (model: ModelChoice): string =>
-  model === "active" ? "no model has been made yet" : `there is no ${model === "previous" ? "previous" : "such"} model`
+  model === "active"
+    ? "no model has been made yet"
+    : `there is no ${model === "previous" ? "previous" : "such"} model`
 
 export const makeAnswering = <State, Encoded, E>(parts: Parts<State, Encoded, E>) => {
   const { active, barsOf, fetch, host, known, learner, state } = parts

@@ -6,13 +6,13 @@ import { labelOf } from "../../market/Label.ts"
 
 /** A forecast and what came of it. */
 export const Forecast = Schema.Struct({
-  score: Schema.Number,
+  score: Schema.Finite,
   /** log(band / sigma) of the question. */
-  logBandRatio: Schema.Number,
+  logBandRatio: Schema.Finite,
   /** 0 sell, 1 hold, 2 buy. */
-  label: Schema.Number,
+  label: Schema.Finite,
   /** Realised log return over the sigma known as-of. */
-  z: Schema.Number
+  z: Schema.Finite
 })
 export type Forecast = typeof Forecast.Type
 

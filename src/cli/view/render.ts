@@ -1,9 +1,9 @@
 /** The live view as lines of text: a pure function of what is known and how much room there is. */
 import type { Decision } from "../../protocols/Decision.ts"
 import { symbolOf } from "../../protocols/Instrument.ts"
-import type { ComponentStatus } from "../../protocols/NodeStatus.ts"
 import type { Answer } from "../../protocols/Opinion.ts"
 import type { InstrumentState } from "../../protocols/rpc/OrchestratorRpcs.ts"
+import type { ComponentStatus } from "../../protocols/wire/ComponentStatus.ts"
 import { instant, money, price, probabilities, progressBar, signedPercent } from "../format.ts"
 import { table } from "../output.ts"
 import type { ViewModel } from "./Model.ts"
@@ -34,7 +34,11 @@ const reasonText = (decision: Decision): string => {
   return failed === undefined ? decision.strategy : `${decision.strategy} (${failed.guard})`
 }
 
-const instrumentRow = (state: InstrumentState, model: ViewModel, voters: ReadonlyArray<string>): ReadonlyArray<string> => {
+const instrumentRow = (
+  state: InstrumentState,
+  model: ViewModel,
+  voters: ReadonlyArray<string>
+): ReadonlyArray<string> => {
   const decision = model.decisions.get(state.instrument)
   const position = model.account?.positions.find(({ instrument }) => instrument === state.instrument)
   const answerOf = (voter: string) => decision?.inputs.answers.find((answer) => answer.voter === voter)
@@ -51,7 +55,9 @@ const instrumentRow = (state: InstrumentState, model: ViewModel, voters: Readonl
 }
 
 const votersOf = (model: ViewModel): ReadonlyArray<string> =>
-  (model.standing?.instruments[0]?.weights ?? []).map(({ member }) => member).filter((member) => member !== "baseline")
+  (model.standing?.instruments[0]?.weights ?? [])
+    .map(({ member }) => member)
+    .filter((member) => member !== "baseline")
 
 const instrumentsTable = (model: ViewModel, rows: number): ReadonlyArray<string> => {
   const states = model.standing?.instruments ?? []
@@ -92,7 +98,10 @@ const accountLine = (model: ViewModel): string => {
   const gain = signedPercent(account.equity / account.startingCash - 1)
   const held = feed?.buyAndHoldEquity ?? null
   const versus = held === null ? "" : `, buy and hold ${signedPercent(held / account.startingCash - 1)}`
-  const stop = account.stop === null ? "" : `  STOPPED: ${account.stop.reason} (${account.stop.flat ? "flat" : "not flat"})`
+  const stop =
+    account.stop === null
+      ? ""
+      : `  STOPPED: ${account.stop.reason} (${account.stop.flat ? "flat" : "not flat"})`
   return `account: equity ${money(account.equity)} (${gain}${versus}), fills ${account.fills}, fees ${money(account.fees)}, open orders ${account.openOrders}${stop}`
 }
 
@@ -148,6 +157,7 @@ export const render = (model: ViewModel, size: Size): ReadonlyArray<string> => {
   ]
   const room = size.rows - head.length - foot.length
   const lines = [...head, ...instrumentsTable(model, Math.max(room, 4)), ...foot]
-  return lines.slice(0, size.rows).map((line) => (line.length > size.columns ? `${line.slice(0, size.columns - 1)}…` : line))
+  return lines
+    .slice(0, size.rows)
+    .map((line) => (line.length > size.columns ? `${line.slice(0, size.columns - 1)}…` : line))
 }
-

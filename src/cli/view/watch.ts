@@ -1,7 +1,7 @@
 /** Gathers what the view shows from the agents, and draws it at an interval. */
 import { Effect, Either, Option, Schedule, Stream } from "effect"
-import { callAgent } from "../../agents/NodeContext.ts"
 import type { RunningNode } from "../../agents/Node.ts"
+import { callAgent } from "../../agents/NodeContext.ts"
 import type { Decision } from "../../protocols/Decision.ts"
 import { BrokerRpcs } from "../../protocols/rpc/BrokerRpcs.ts"
 import { MarketDataRpcs } from "../../protocols/rpc/MarketDataRpcs.ts"
@@ -36,7 +36,10 @@ export const watch = (node: RunningNode) =>
           decisions.set(decision.key.instrument, decision)
         }
       })
-    ).pipe(Effect.catchAllCause((cause) => Effect.logWarning("The view lost the decisions", cause)), Effect.forkScoped)
+    ).pipe(
+      Effect.catchAllCause((cause) => Effect.logWarning("The view lost the decisions", cause)),
+      Effect.forkScoped
+    )
 
     let model: ViewModel = {
       run: node.run,
@@ -66,7 +69,10 @@ export const watch = (node: RunningNode) =>
         ],
         { concurrency: "unbounded" }
       )
-      const published = Option.match(feedState, { onNone: () => seen.published, onSome: (state) => state.published })
+      const published = Option.match(feedState, {
+        onNone: () => seen.published,
+        onSome: (state) => state.published
+      })
       const at = now()
       const latest = ((published - seen.published) / Math.max(at - seen.at, 1)) * 1_000
       seen = { published, at }

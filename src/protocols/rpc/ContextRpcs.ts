@@ -52,7 +52,9 @@ export const ContextState = call("ContextState", {
   payload: {},
   success: Schema.Struct({
     items: Schema.NonNegativeInt,
-    byType: Schema.Array(Schema.Struct({ type: Identifier, items: Schema.NonNegativeInt, latest: Schema.NullOr(EpochMs) }))
+    byType: Schema.Array(
+      Schema.Struct({ type: Identifier, items: Schema.NonNegativeInt, latest: Schema.NullOr(EpochMs) })
+    )
   }),
   error: StorageFailed
 })

@@ -44,7 +44,10 @@ export const Manifest = call("Manifest", {
 /** A piece of an artefact, checked against its digest on disk before it is given out. */
 export const Fetch = call("Fetch", {
   payload: { version: Digest, offset: Schema.NonNegativeInt },
-  success: Schema.Struct({ bytes: Schema.Int.pipe(Schema.between(1, Limits.artefactBytesMax)), chunk: Chunk }),
+  success: Schema.Struct({
+    bytes: Schema.Int.pipe(Schema.between(1, Limits.artefactBytesMax)),
+    chunk: Chunk
+  }),
   error: Schema.Union(UnknownModel, ArtefactRefused, StorageFailed)
 })
 

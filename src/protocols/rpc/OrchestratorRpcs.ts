@@ -2,7 +2,14 @@
 import { RpcGroup } from "@effect/rpc"
 import { Schema } from "effect"
 import { Decision, DecisionId, DecisionOutcome } from "../Decision.ts"
-import { AmbiguousInstrument, AsOfInFuture, DecisionNotFound, NotReady, StorageFailed, UnknownInstrument } from "../errors.ts"
+import {
+  AmbiguousInstrument,
+  AsOfInFuture,
+  DecisionNotFound,
+  NotReady,
+  StorageFailed,
+  UnknownInstrument
+} from "../errors.ts"
 import { InstrumentId } from "../Instrument.ts"
 import { Answer, Probabilities } from "../Opinion.ts"
 import { EpochMs, Identifier } from "../wire/Ids.ts"
@@ -26,7 +33,14 @@ export const Decide = call("Decide", {
     )
   },
   success: Decision,
-  error: Schema.Union(UnknownInstrument, AmbiguousInstrument, AsOfInFuture, DecisionNotFound, NotReady, StorageFailed)
+  error: Schema.Union(
+    UnknownInstrument,
+    AmbiguousInstrument,
+    AsOfInFuture,
+    DecisionNotFound,
+    NotReady,
+    StorageFailed
+  )
 })
 
 /** Recorded decisions in order, those after `from` first, then live ones. */
@@ -49,7 +63,9 @@ export const Replayed = Schema.Struct({
   differences: Schema.Array(Schema.String),
   /** With `deep`: what the recorded model versions answer now, and the largest difference of a probability. */
   deep: Schema.NullOr(
-    Schema.Array(Schema.Struct({ recorded: Answer, now: Answer, probabilityDifferenceMax: Schema.NullOr(Schema.Finite) }))
+    Schema.Array(
+      Schema.Struct({ recorded: Answer, now: Answer, probabilityDifferenceMax: Schema.NullOr(Schema.Finite) })
+    )
   )
 })
 export type Replayed = typeof Replayed.Type

@@ -8,7 +8,10 @@ import { call } from "../wire/Rpc.ts"
 /** One answer to each question, in their order; what cannot be answered is an abstention. */
 export const Opine = call("Opine", {
   payload: {
-    questions: Schema.Array(Question).pipe(Schema.minItems(1), Schema.maxItems(Limits.questionsPerRequestMax)),
+    questions: Schema.Array(Question).pipe(
+      Schema.minItems(1),
+      Schema.maxItems(Limits.questionsPerRequestMax)
+    ),
     model: ModelChoice
   },
   success: Schema.Array(Answer)

@@ -12,7 +12,12 @@ export type Branch = "rpc" | "control"
 export type Address =
   | { readonly _tag: "Any"; readonly branch: Branch; readonly agent: AgentName }
   | { readonly _tag: "Owner"; readonly branch: Branch; readonly agent: AgentName; readonly partition: number }
-  | { readonly _tag: "Instance"; readonly branch: Branch; readonly agent: AgentName; readonly instance: string }
+  | {
+      readonly _tag: "Instance"
+      readonly branch: Branch
+      readonly agent: AgentName
+      readonly instance: string
+    }
 
 export const any = (agent: AgentName, branch: Branch = "rpc"): Address => ({ _tag: "Any", branch, agent })
 

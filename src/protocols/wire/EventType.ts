@@ -71,46 +71,73 @@ export const encode = <Type extends string, A>(
   event: Omit<Event<Type, A>, "type" | "version">
 ): Buffer => stringifyToBytes({ ...event, type: eventType.type, version: eventType.version })
 
+type Decoded = Either.Either<Event<string, unknown>, EventRefusal>
+
+/**
+ * What bytes have been decoded to, by the event type. Within a process the journal hands the same bytes to every
+ * reader: they are read once, and since events are never changed, all share what was read.
+ */
+const decodedBefore = new WeakMap<Uint8Array, Map<AnyEventType, Decoded>>()
+const parsedBefore = new WeakMap<Uint8Array, Either.Either<Envelope, EventRefusal>>()
+
+const parseEnvelope = (bytes: Uint8Array): Either.Either<Envelope, EventRefusal> => {
+  const before = parsedBefore.get(bytes)
+  if (before !== undefined) return before
+  const parsed = Either.mapLeft(parseJson(bytes), (refusal) => malformed(describeRefusal(refusal)))
+  const envelope = Either.flatMap(parsed, (json) =>
+    Either.mapLeft(decodeEnvelope(json), (error) => malformed(formatIssue(error)))
+  )
+  parsedBefore.set(bytes, envelope)
+  return envelope
+}
+
+type PayloadDecoder = (payload: unknown) => Either.Either<unknown, ParseResult.ParseError>
+
+const decodePayload = (envelope: Envelope, eventType: AnyEventType, decode: PayloadDecoder): Decoded => {
+  const { type, version } = envelope
+  if (version > eventType.version) {
+    const reason = `${type} version ${version} is newer than ${eventType.version}, the newest known here`
+    return Either.left({ _tag: "Newer", type, version, reason })
+  }
+  let { payload } = envelope
+  for (let v = version; v < eventType.version; v++) {
+    const upcast = eventType.upcasters[v]
+    if (upcast === undefined) return Either.left(malformed(`no upcaster from ${type} version ${v}`))
+    try {
+      payload = upcast(payload)
+    } catch (cause) {
+      return Either.left(malformed(`upcasting ${type} from version ${v} failed: ${String(cause)}`))
+    }
+  }
+  return Either.mapBoth(decode(payload), {
+    onLeft: (error) => malformed(formatIssue(error)),
+    onRight: (decoded) => ({ ...envelope, version: eventType.version, payload: decoded })
+  })
+}
+
 /** A decoder for the given event types; bytes of any other type are refused by name. */
 export const decoder = <const Types extends ReadonlyArray<AnyEventType>>(
   types: Types
 ): ((bytes: Uint8Array) => Either.Either<EventOf<Types[number]>, EventRefusal>) => {
   const known = new Map(
-    types.map((type) => [
-      type.type,
-      { ...type, decode: Schema.decodeUnknownEither(type.schema as Schema.Schema<unknown, unknown>) }
+    types.map((eventType) => [
+      eventType.type,
+      { eventType, decode: Schema.decodeUnknownEither(eventType.schema) as PayloadDecoder }
     ])
   )
   return (bytes) => {
-    const parsed = parseJson(bytes)
-    if (Either.isLeft(parsed)) return Either.left(malformed(describeRefusal(parsed.left)))
-    const envelope = decodeEnvelope(parsed.right)
-    if (Either.isLeft(envelope)) return Either.left(malformed(formatIssue(envelope.left)))
-    const { payload: raw, type, version } = envelope.right
-    const eventType = known.get(type)
-    if (eventType === undefined) {
+    const envelope = parseEnvelope(bytes)
+    if (Either.isLeft(envelope)) return Either.left(envelope.left)
+    const { type } = envelope.right
+    const entry = known.get(type)
+    if (entry === undefined) {
       return Either.left({ _tag: "UnknownType", type, reason: `no event type "${type}" is known here` })
     }
-    if (version > eventType.version) {
-      const reason = `${type} version ${version} is newer than ${eventType.version}, the newest known here`
-      return Either.left({ _tag: "Newer", type, version, reason })
-    }
-    let payload: unknown = raw
-    for (let v = version; v < eventType.version; v++) {
-      const upcast = eventType.upcasters[v]
-      if (upcast === undefined) return Either.left(malformed(`no upcaster from ${type} version ${v}`))
-      try {
-        payload = upcast(payload)
-      } catch (cause) {
-        return Either.left(malformed(`upcasting ${type} from version ${v} failed: ${String(cause)}`))
-      }
-    }
-    const decoded = eventType.decode(payload)
-    if (Either.isLeft(decoded)) return Either.left(malformed(formatIssue(decoded.left)))
-    return Either.right({
-      ...envelope.right,
-      version: eventType.version,
-      payload: decoded.right
-    } as EventOf<Types[number]>)
+    const byType = decodedBefore.get(bytes) ?? new Map<AnyEventType, Decoded>()
+    decodedBefore.set(bytes, byType)
+    const before = byType.get(entry.eventType)
+    const decoded = before ?? decodePayload(envelope.right, entry.eventType, entry.decode)
+    if (before === undefined) byType.set(entry.eventType, decoded)
+    return decoded as Either.Either<EventOf<Types[number]>, EventRefusal>
   }
 }

@@ -82,7 +82,9 @@ export const parseJson = (
 ): Either.Either<unknown, JsonRefusal> => {
   const bytesMax = options?.bytesMax ?? Limits.payloadBytesMax
   if (bytes.byteLength > bytesMax) return Either.left({ _tag: "TooLarge", bytes: bytes.byteLength, bytesMax })
-  const buffer = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const buffer = Buffer.isBuffer(bytes)
+    ? bytes
+    : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const refusal = inspect(buffer, options?.depthMax ?? Limits.jsonDepthMax)
   if (refusal !== undefined) return Either.left(refusal)
   try {

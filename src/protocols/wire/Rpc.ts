@@ -1,6 +1,6 @@
 /** Calls between agents: `@effect/rpc` with the errors that any call may have. */
 import { Rpc } from "@effect/rpc"
-import { ParseResult, Schema, SchemaAST } from "effect"
+import { ParseResult, Schema, type SchemaAST } from "effect"
 import { CallError } from "./errors.ts"
 
 /** Whether values of the schema are their own encoding: it checks and brands, but transforms nothing. */
@@ -19,7 +19,9 @@ const isPlain = (ast: SchemaAST.AST, seen: ReadonlySet<SchemaAST.AST> = new Set(
     case "Suspend":
       return plain(ast.f())
     case "TupleType":
-      return ast.elements.every((element) => plain(element.type)) && ast.rest.every((rest) => plain(rest.type))
+      return (
+        ast.elements.every((element) => plain(element.type)) && ast.rest.every((rest) => plain(rest.type))
+      )
     case "TypeLiteral":
       return (
         ast.propertySignatures.every((signature) => plain(signature.type)) &&
