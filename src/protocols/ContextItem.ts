@@ -2,7 +2,7 @@
 import { Schema } from "effect"
 import { InstrumentId } from "./Instrument.ts"
 import { Digest, EpochMs, Identifier } from "./wire/Ids.ts"
-import { contentHash } from "./wire/Json.ts"
+import { canonicalJson, sha256 } from "./wire/Json.ts"
 
 export const ContextItem = Schema.Struct({
   /** SHA-256 of the canonical JSON of type, version, source, occurredAt and payload. */
@@ -18,13 +18,16 @@ export const ContextItem = Schema.Struct({
 })
 export type ContextItem = typeof ContextItem.Type
 
+type Content = Pick<ContextItem, "type" | "version" | "source" | "occurredAt">
+
+/** The id of an item whose payload is given as canonical JSON: what stands around it is put in canonical order. */
+export const contextItemId = ({ occurredAt, source, type, version }: Content, payload: string): string =>
+  sha256(
+    `{"occurredAt":${canonicalJson(occurredAt)},"payload":${payload},"source":${canonicalJson(source)},"type":${canonicalJson(type)},"version":${canonicalJson(version)}}`
+  )
+
+/** The item that content makes. */
 export const contextItem = (item: Omit<ContextItem, "id">): ContextItem => ({
-  id: contentHash({
-    type: item.type,
-    version: item.version,
-    source: item.source,
-    occurredAt: item.occurredAt,
-    payload: item.payload
-  }),
+  id: contextItemId(item, canonicalJson(item.payload)),
   ...item
 })

@@ -67,13 +67,12 @@ export const subscribeMailbox = Effect.fnUntraced(function* (
   return mailbox as Mailbox.ReadonlyMailbox<Message>
 })
 
-/** Whether a subject matches a pattern with NATS's wildcards. */
-export const matches = (pattern: string, subject: string): boolean => {
-  const want = pattern.split(".")
-  const have = subject.split(".")
-  for (let i = 0; i < want.length; i++) {
-    if (want[i] === ">") return have.length > i
-    if (i >= have.length || (want[i] !== "*" && want[i] !== have[i])) return false
+/** Whether a subject matches a pattern with NATS's wildcards; both given as their tokens. */
+export const matches = (pattern: ReadonlyArray<string>, subject: ReadonlyArray<string>): boolean => {
+  for (let i = 0; i < pattern.length; i++) {
+    const want = pattern[i]
+    if (want === ">") return subject.length > i
+    if (i >= subject.length || (want !== "*" && want !== subject[i])) return false
   }
-  return want.length === have.length
+  return pattern.length === subject.length
 }

@@ -6,14 +6,13 @@
  * An event that fails is tried a stated number of times, counted across restarts, then becomes a dead letter
  * with its cause, and the others flow on. One of a newer version is parked until an upgrade.
  */
-import type { SqlError } from "@effect/sql"
 import { Chunk, Effect, Either, Stream } from "effect"
 import * as EventType from "../protocols/wire/EventType.ts"
 import { Sequence } from "../protocols/wire/Ids.ts"
 import { DeadLetters } from "./DeadLetters.ts"
 import { Journal, type JournalRecord } from "./Journal.ts"
 import * as Progress from "./Progress.ts"
-import { Store } from "./Store.ts"
+import { type Statements, Store } from "./Store.ts"
 
 export interface ConsumerOptions<Types extends ReadonlyArray<EventType.AnyEventType>> {
   /** Unique in the node. */
@@ -23,12 +22,12 @@ export interface ConsumerOptions<Types extends ReadonlyArray<EventType.AnyEventT
   readonly events: Types
   /** Tries of one event, over all lives of the consumer. */
   readonly triesMax: number
-  /** The rows an event makes, to be written in the transaction of the receipt; undefined when it makes none. */
-  readonly apply: (event: EventType.EventOf<Types[number]>, record: JournalRecord) => Statements | undefined
+  /** The rows an event makes, to be written in the transaction of the receipt. */
+  readonly apply: (event: EventType.EventOf<Types[number]>, record: JournalRecord) => Statements
 }
 
-type Statements = Effect.Effect<unknown, SqlError.SqlError>
-
+/** After a commit, so that a stream that flows fast is not committed event by event. */
+const gather = "5 millis"
 const retryAfterMs = 25
 const retryAfterMaxMs = 2_000
 
@@ -60,37 +59,37 @@ export const open = <const Types extends ReadonlyArray<EventType.AnyEventType>>(
      * The rows of one record. What does not decode is taken out of the way first: dead letters are written by
      * themselves and must not wait for the transaction that waits for them.
      */
-    const prepare = (record: JournalRecord): Effect.Effect<Statements | undefined> => {
+    const prepare = (record: JournalRecord): Effect.Effect<Statements, { readonly reason: string }> => {
       const decoded = decode(record.data)
-      if (Either.isRight(decoded)) return Effect.sync(() => options.apply(decoded.right, record))
-      if (decoded.left._tag === "UnknownType") return Effect.succeed(undefined)
-      if (decoded.left._tag === "Malformed") return Effect.as(dead(record, decoded.left.reason), undefined)
+      if (Either.isRight(decoded)) {
+        return Effect.try({
+          try: () => options.apply(decoded.right, record),
+          catch: (cause) => ({ reason: `it cannot be applied: ${String(cause)}` })
+        })
+      }
+      if (decoded.left._tag === "UnknownType") return Effect.succeed([])
+      if (decoded.left._tag === "Malformed") return Effect.as(dead(record, decoded.left.reason), [])
       const { type, version } = decoded.left
       const parked = { consumer: name, sequence: record.sequence, type, version }
-      return Effect.succeed(sql`INSERT OR IGNORE INTO parked ${sql.insert(parked)}`)
+      return Effect.succeed([sql`INSERT OR IGNORE INTO parked ${sql.insert(parked)}`])
     }
 
     const applyAll = (records: ReadonlyArray<JournalRecord>) =>
       Effect.flatMap(Effect.forEach(records, prepare), (prepared) => {
-        const rows = prepared.filter((statements) => statements !== undefined)
+        const rows = prepared.flat()
         // What made no rows may come again after a restart: no receipt is written for it alone.
         if (rows.length === 0) return Effect.void
-        return Effect.asVoid(
-          store.write(
-            `apply events to ${name}`,
-            Effect.zipRight(
-              Effect.forEach(rows, (statements) => statements, { discard: true }),
-              receipt((records.at(-1) as JournalRecord).sequence, 0)
-            )
-          )
-        )
+        return store.write(`apply events to ${name}`, [
+          ...rows,
+          receipt((records.at(-1) as JournalRecord).sequence, 0)
+        ])
       })
 
     const applyOne = Effect.fnUntraced(function* (record: JournalRecord, attemptsBefore: number) {
       let reason = "its tries ended with the process"
       for (let attempts = attemptsBefore + 1; attempts <= options.triesMax; attempts++) {
         // On disk before it is made; if even that fails, the store is at fault and not the event.
-        yield* store.write("count a try", receipt(progress.current(), attempts))
+        yield* store.write("count a try", [receipt(progress.current(), attempts)])
         const result = yield* Effect.either(applyAll([record]))
         if (Either.isRight(result)) return
         reason = result.left.reason
@@ -98,7 +97,7 @@ export const open = <const Types extends ReadonlyArray<EventType.AnyEventType>>(
         yield* Effect.sleep(Math.min(retryAfterMs * 2 ** attempts, retryAfterMaxMs))
       }
       yield* dead(record, `${options.triesMax} tries failed, the last because ${reason}`)
-      yield* store.write("pass over an event", receipt(record.sequence, 0))
+      yield* store.write("pass over an event", [receipt(record.sequence, 0)])
     })
 
     let attemptsLeftOver = cursor?.attempts ?? 0
@@ -123,9 +122,11 @@ export const open = <const Types extends ReadonlyArray<EventType.AnyEventType>>(
       for (const { sequence } of rows) {
         const record = yield* journal.readOne(stream, Sequence.make(sequence))
         if (record === undefined || Either.isLeft(decode(record.data))) continue
-        const statements = yield* prepare(record)
+        const statements = yield* Effect.catchAll(prepare(record), ({ reason }) =>
+          Effect.as(dead(record, reason), [])
+        )
         const remove = sql`DELETE FROM parked WHERE consumer = ${name} AND sequence = ${sequence}`
-        yield* store.write("apply a parked event", Effect.zipRight(statements ?? Effect.void, remove))
+        yield* store.write("apply a parked event", [...statements, remove])
       }
     })
 
@@ -133,9 +134,9 @@ export const open = <const Types extends ReadonlyArray<EventType.AnyEventType>>(
       progress,
       run: Effect.zipRight(
         unpark,
-        // Events that arrive together share a transaction.
+        // Events that have gathered share a transaction.
         Stream.runForEachChunk(journal.tail(stream, Sequence.make(start)), (chunk) =>
-          applyBatch(Chunk.toReadonlyArray(chunk))
+          Effect.zipRight(applyBatch(Chunk.toReadonlyArray(chunk)), Effect.sleep(gather))
         )
       ).pipe(Effect.zipRight(Effect.dieMessage(`The stream "${stream}" ended, which it never does`)))
     }

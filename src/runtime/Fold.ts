@@ -78,14 +78,11 @@ export const saveSnapshot = <State, Encoded, Types extends ReadonlyArray<EventTy
     const encoded = yield* Effect.orDie(Schema.encode(definition.snapshot)(state))
     const data = stringifyToBytes(encoded)
     const row = { fold: name, sequence, version, data, hash: rowHash(name, sequence, version, data) }
-    yield* write(
-      "save a snapshot",
-      Effect.zipRight(
-        sql`INSERT OR REPLACE INTO snapshots ${sql.insert(row)}`,
-        sql`DELETE FROM snapshots WHERE fold = ${name} AND sequence NOT IN (
+    yield* write("save a snapshot", [
+      sql`INSERT OR REPLACE INTO snapshots ${sql.insert(row)}`,
+      sql`DELETE FROM snapshots WHERE fold = ${name} AND sequence NOT IN (
               SELECT sequence FROM snapshots WHERE fold = ${name} ORDER BY sequence DESC LIMIT ${snapshotsKept})`
-      )
-    )
+    ])
   })
 
 /** Decodes a record of a stream; what is no event becomes a dead letter and is passed over. */

@@ -8,7 +8,7 @@ import { Bus, type Message, matches } from "./Bus.ts"
 import { PayloadTooLarge } from "./errors.ts"
 
 interface Subscriber {
-  readonly pattern: string
+  readonly pattern: ReadonlyArray<string>
   readonly queue: string | undefined
   readonly onMessage: (message: Message) => void
 }
@@ -19,8 +19,10 @@ interface Route {
   readonly queues: ReadonlyArray<{ readonly members: ReadonlyArray<Subscriber>; next: number }>
 }
 
-/** Resolved routes kept; beyond this the cache starts anew (inbox subjects are many and short-lived). */
+/** Resolved routes kept; beyond this the cache starts anew. */
 const routesMax = 4_096
+/** Every call has a reply subject of its own below this: their routes are not worth keeping. */
+const inboxPrefix = "_INBOX."
 let instances = 0
 
 const make = (payloadBytesMax: number): Context => {
@@ -32,14 +34,16 @@ const make = (payloadBytesMax: number): Context => {
   const route = (subject: string): Route => {
     const cached = routes.get(subject)
     if (cached !== undefined) return cached
+    const tokens = subject.split(".")
     const all: Array<Subscriber> = []
     const queues = new Map<string, Array<Subscriber>>()
     for (const subscriber of subscribers) {
-      if (!matches(subscriber.pattern, subject)) continue
+      if (!matches(subscriber.pattern, tokens)) continue
       if (subscriber.queue === undefined) all.push(subscriber)
       else queues.set(subscriber.queue, [...(queues.get(subscriber.queue) ?? []), subscriber])
     }
     const resolved: Route = { all, queues: [...queues.values()].map((members) => ({ members, next: 0 })) }
+    if (subject.startsWith(inboxPrefix)) return resolved
     if (routes.size >= routesMax) routes = new Map()
     routes.set(subject, resolved)
     return resolved
@@ -74,7 +78,7 @@ const make = (payloadBytesMax: number): Context => {
       Effect.asVoid(
         Effect.acquireRelease(
           Effect.sync(() => {
-            const subscriber: Subscriber = { pattern: subject, queue: options?.queue, onMessage }
+            const subscriber: Subscriber = { pattern: subject.split("."), queue: options?.queue, onMessage }
             subscribers.add(subscriber)
             routes = new Map()
             return subscriber
@@ -86,7 +90,7 @@ const make = (payloadBytesMax: number): Context => {
             })
         )
       ),
-    newInbox: Effect.sync(() => `_INBOX.${instance}-${++inboxes}`),
+    newInbox: Effect.sync(() => `${inboxPrefix}${instance}-${++inboxes}`),
     flush: Effect.void
   }
 }

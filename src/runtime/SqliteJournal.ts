@@ -101,10 +101,9 @@ const make = Effect.gen(function* () {
     // Claimed before the commit, so that a competitor is refused at once; given back if the commit fails.
     Object.assign(at, { sequence: row.sequence, epoch, id })
     yield* store
-      .write(
-        "append to the journal",
+      .write("append to the journal", [
         sql`INSERT INTO events ${sql.insert({ ...row, hash: hashOf(stream, row) })}`
-      )
+      ])
       .pipe(
         Effect.mapError(unavailable(stream, "append to")),
         Effect.onError(() =>
@@ -184,10 +183,9 @@ const make = Effect.gen(function* () {
       const at = yield* head(stream)
       if (epoch < at.epoch) return yield* new StaleEpoch({ stream, epoch, current: at.epoch })
       yield* store
-        .write(
-          "raise a fence",
+        .write("raise a fence", [
           sql`INSERT INTO fences ${sql.insert({ stream, epoch })} ON CONFLICT (stream) DO UPDATE SET epoch = ${epoch}`
-        )
+        ])
         .pipe(Effect.mapError(unavailable(stream, "fence")))
       at.epoch = Math.max(at.epoch, epoch)
       return Sequence.make(at.sequence)
@@ -210,12 +208,11 @@ const make = Effect.gen(function* () {
         : Stream.takeUntil(tail(stream, after), (record) => record.sequence >= through),
     trim: (stream, keep) =>
       store
-        .write(
-          "trim the journal",
+        .write("trim the journal", [
           sql`DELETE FROM events WHERE stream = ${stream} AND sequence <= (
                 SELECT sequence FROM events WHERE stream = ${stream} ORDER BY sequence DESC LIMIT 1 OFFSET ${keep})`
-        )
-        .pipe(Effect.mapError(unavailable(stream, "trim")), Effect.asVoid)
+        ])
+        .pipe(Effect.mapError(unavailable(stream, "trim")))
   })
 })
 

@@ -12,9 +12,9 @@
 import { closeSync, existsSync, mkdirSync, openSync, readSync, statSync } from "node:fs"
 import { dirname } from "node:path"
 import { Reactivity } from "@effect/experimental"
-import { Migrator, SqlClient, type SqlError } from "@effect/sql"
+import { Migrator, SqlClient, type SqlError, type Statement } from "@effect/sql"
 import { SqliteClient } from "@effect/sql-sqlite-node"
-import { Cause, Chunk, Context, Deferred, Effect, Exit, Fiber, FiberRef, Layer, Mailbox } from "effect"
+import { Cause, Chunk, Context, Deferred, Effect, Exit, Fiber, Layer, Mailbox } from "effect"
 import { sha256 } from "../protocols/wire/Json.ts"
 import { StoreFailed, StoreUnreadable } from "./errors.ts"
 import { migrations } from "./migrations.ts"
@@ -33,19 +33,19 @@ const groupMax = 1_000
 /** "CNCL": marks the file as ours. */
 const applicationId = 0x434e434c
 
+/** What is written together. */
+export type Statements = ReadonlyArray<Statement.Statement<unknown>>
+
 export class Store extends Context.Tag("conclave/Store")<
   Store,
   {
     readonly path: string
     readonly sql: SqlClient.SqlClient
     /**
-     * Runs statements in the next commit and returns once it is on disk. They must not fail for reasons of the
-     * domain (decide before), nor call `write` themselves.
+     * Runs statements in the next commit, together, and returns once it is on disk. They must not fail for reasons
+     * of the domain: decide before.
      */
-    readonly write: <A>(
-      operation: string,
-      statements: Effect.Effect<A, SqlError.SqlError>
-    ) => Effect.Effect<A, StoreFailed>
+    readonly write: (operation: string, statements: Statements) => Effect.Effect<void, StoreFailed>
     readonly read: <A>(
       operation: string,
       statements: Effect.Effect<A, SqlError.SqlError>
@@ -55,8 +55,8 @@ export class Store extends Context.Tag("conclave/Store")<
 
 interface Job {
   readonly operation: string
-  readonly statements: Effect.Effect<unknown, SqlError.SqlError>
-  readonly done: Deferred.Deferred<unknown, StoreFailed>
+  readonly statements: Statements
+  readonly done: Deferred.Deferred<void, StoreFailed>
 }
 
 /** The hash kept beside a row, over everything in it that has meaning. */
@@ -141,37 +141,27 @@ const make = Effect.fnUntraced(function* (options: StoreOptions) {
     Effect.scoped(
       Effect.gen(function* () {
         const connection = yield* sql.reserve
-        const context = yield* FiberRef.get(FiberRef.currentContext)
-        const within = Context.add(context, SqlClient.TransactionConnection, [connection, 0])
         yield* connection.executeRaw("BEGIN IMMEDIATE", [])
-        const work = Effect.forEach(jobs, (job) => job.statements).pipe(
-          Effect.locally(FiberRef.currentContext, within as Context.Context<never>),
-          Effect.zipLeft(connection.executeRaw("COMMIT", []))
-        )
-        return yield* Effect.onError(work, () => Effect.ignore(connection.executeRaw("ROLLBACK", [])))
+        const work = Effect.gen(function* () {
+          for (const { statements } of jobs) {
+            for (const statement of statements) yield* connection.executeRaw(...statement.compile())
+          }
+          yield* connection.executeRaw("COMMIT", [])
+        })
+        yield* Effect.onError(work, () => Effect.ignore(connection.executeRaw("ROLLBACK", [])))
       })
     )
 
-  const settle = (job: Job, exit: Exit.Exit<unknown, unknown>) =>
-    Deferred.done(
+  const settle = (job: Job, exit: Exit.Exit<void, unknown>) =>
+    Deferred.unsafeDone(
       job.done,
       Exit.mapErrorCause(exit, (cause) => Cause.fail(failed(job.operation, Cause.squash(cause))))
     )
 
   const commit = Effect.fnUntraced(function* (jobs: ReadonlyArray<Job>) {
-    const exit = yield* Effect.exit(Effect.withTracerEnabled(transact(jobs), false))
-    if (Exit.isSuccess(exit)) {
-      for (let i = 0; i < jobs.length; i++) yield* settle(jobs[i] as Job, Exit.succeed(exit.value[i]))
-    } else if (jobs.length === 1) {
-      yield* settle(jobs[0] as Job, exit)
-    } else {
-      for (const job of jobs) {
-        yield* settle(
-          job,
-          Exit.map(yield* Effect.exit(transact([job])), ([value]) => value)
-        )
-      }
-    }
+    const exit = yield* Effect.exit(transact(jobs))
+    const isDecided = Exit.isSuccess(exit) || jobs.length === 1
+    for (const job of jobs) settle(job, isDecided ? exit : yield* Effect.exit(transact([job])))
   })
 
   const committer = yield* Effect.forkScoped(
@@ -191,12 +181,10 @@ const make = Effect.fnUntraced(function* (options: StoreOptions) {
   return Store.of({
     path: options.path,
     sql,
-    write: <A>(operation: string, statements: Effect.Effect<A, SqlError.SqlError>) =>
-      Effect.flatMap(Deferred.make<unknown, StoreFailed>(), (done) =>
+    write: (operation, statements) =>
+      Effect.flatMap(Deferred.make<void, StoreFailed>(), (done) =>
         Effect.flatMap(queue.offer({ operation, statements, done }), (accepted) =>
-          accepted
-            ? (Deferred.await(done) as Effect.Effect<A, StoreFailed>)
-            : failed(operation, "it is closing")
+          accepted ? Deferred.await(done) : failed(operation, "it is closing")
         )
       ),
     read: (operation, statements) =>

@@ -24,7 +24,7 @@ export const layer = (lettersMax: number): Layer.Layer<DeadLetters, never, Store
           SELECT id FROM dead_letters ORDER BY id DESC LIMIT 1 OFFSET ${lettersMax})`
         const isTrimDue = ++sinceTrim >= trimEvery
         if (isTrimDue) sinceTrim = 0
-        return write("keep a dead letter", isTrimDue ? Effect.zipRight(insert, trim) : insert).pipe(
+        return write("keep a dead letter", isTrimDue ? [insert, trim] : [insert]).pipe(
           Effect.zipRight(
             Effect.logWarning(`A message for ${consumer} became a dead letter: ${reason}`).pipe(
               Effect.annotateLogs({ subject })

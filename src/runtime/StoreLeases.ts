@@ -22,10 +22,9 @@ export const highestEpoch = (name: string) =>
 export const rememberEpoch = (name: string, epoch: number) =>
   Effect.gen(function* () {
     const { sql, write } = yield* Store
-    yield* write(
-      "remember an epoch",
+    yield* write("remember an epoch", [
       sql`INSERT INTO leases ${sql.insert({ name, epoch })} ON CONFLICT (name) DO UPDATE SET epoch = max(epoch, ${epoch})`
-    )
+    ])
   })
 
 export const layer: Layer.Layer<Leases, never, Store> = Layer.effect(

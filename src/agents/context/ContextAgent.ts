@@ -5,7 +5,7 @@
 import { Effect, Request, Schedule } from "effect"
 import { accountStream, BarsApplied } from "../../protocols/Account.ts"
 import { barsEvents, barsStream } from "../../protocols/Bar.ts"
-import { type ContextItem, contextItem } from "../../protocols/ContextItem.ts"
+import type { ContextItem } from "../../protocols/ContextItem.ts"
 import { decisionsEvents, decisionsStream } from "../../protocols/Decision.ts"
 import type { StorageFailed } from "../../protocols/errors.ts"
 import { ContextRpcs } from "../../protocols/rpc/ContextRpcs.ts"
@@ -21,9 +21,9 @@ const triesMax = 5
 const trimEvery = "5 minutes"
 
 class Keep extends Request.TaggedClass("Keep")<
-  { readonly isNew: boolean },
+  { readonly id: string; readonly isNew: boolean },
   StorageFailed,
-  { readonly item: ContextItem }
+  { readonly item: Omit<ContextItem, "id"> }
 > {}
 
 export const run = (component: Component) =>
@@ -41,19 +41,17 @@ export const run = (component: Component) =>
       triesMax,
       apply: (event) =>
         event.type !== "BarsClosed"
-          ? undefined
+          ? []
           : items.insert(
-              event.payload.bars.map((bar) =>
-                contextItem({
-                  type: "bar",
-                  version: event.version,
-                  source: bar.source,
-                  occurredAt: bar.closeTime,
-                  knownAt: Math.max(bar.closeTime, bar.knownAt),
-                  instrument: bar.instrument,
-                  payload: bar
-                })
-              )
+              event.payload.bars.map((bar) => ({
+                type: "bar",
+                version: event.version,
+                source: bar.source,
+                occurredAt: bar.closeTime,
+                knownAt: Math.max(bar.closeTime, bar.knownAt),
+                instrument: bar.instrument,
+                payload: bar
+              }))
             )
     })
     const decisions = yield* Consumer.open({
@@ -63,17 +61,15 @@ export const run = (component: Component) =>
       triesMax,
       apply: ({ payload, source, version }) =>
         items.insert(
-          payload.decisions.map((decision) =>
-            contextItem({
-              type: "decision",
-              version,
-              source,
-              occurredAt: decision.key.asOf,
-              knownAt: decision.key.asOf,
-              instrument: decision.key.instrument,
-              payload: decision
-            })
-          )
+          payload.decisions.map((decision) => ({
+            type: "decision",
+            version,
+            source,
+            occurredAt: decision.key.asOf,
+            knownAt: decision.key.asOf,
+            instrument: decision.key.instrument,
+            payload: decision
+          }))
         )
     })
     const fills = yield* Consumer.open({
@@ -83,19 +79,17 @@ export const run = (component: Component) =>
       triesMax,
       apply: ({ payload, source, version }) =>
         payload.fills.length === 0
-          ? undefined
+          ? []
           : items.insert(
-              payload.fills.map((fill) =>
-                contextItem({
-                  type: "fill",
-                  version,
-                  source,
-                  occurredAt: fill.at,
-                  knownAt: payload.asOf,
-                  instrument: fill.instrument,
-                  payload: fill
-                })
-              )
+              payload.fills.map((fill) => ({
+                type: "fill",
+                version,
+                source,
+                occurredAt: fill.at,
+                knownAt: payload.asOf,
+                instrument: fill.instrument,
+                payload: fill
+              }))
             )
     })
 

@@ -5,11 +5,12 @@
 import type { Rpc, RpcGroup } from "@effect/rpc"
 import { Effect, Either, Schema } from "effect"
 import { Bar } from "../../protocols/Bar.ts"
-import { type ContextItem, contextItem } from "../../protocols/ContextItem.ts"
+import { type ContextItem, contextItemId } from "../../protocols/ContextItem.ts"
 import { StorageFailed } from "../../protocols/errors.ts"
 import type { InstrumentId } from "../../protocols/Instrument.ts"
 import type { ContextRpcs } from "../../protocols/rpc/ContextRpcs.ts"
 import { toMs } from "../../protocols/TimeFrame.ts"
+import { canonicalJson } from "../../protocols/wire/Json.ts"
 import { rowHash, Store } from "../../runtime/Store.ts"
 
 type Row = {
@@ -31,45 +32,42 @@ type PayloadOf<Tag extends string> = Rpc.Payload<
 /** Rows of one statement. */
 const rowsPerInsert = 500
 
-const hashOf = (row: Omit<Row, "hash">): string =>
-  rowHash(
-    row.id,
-    row.type,
-    row.version,
-    row.source,
-    row.instrument,
-    row.occurred_at,
-    row.known_at,
-    row.payload
-  )
+/** The id covers all else. */
+const hashOf = (row: Pick<Row, "id" | "instrument" | "known_at">): string =>
+  rowHash(row.id, row.instrument, row.known_at)
 
-const toRow = (item: ContextItem): Row => {
+const toRow = (item: Omit<ContextItem, "id">): Row => {
+  const payload = canonicalJson(item.payload)
   const row = {
-    id: item.id,
+    id: contextItemId(item, payload),
     type: item.type,
     version: item.version,
     source: item.source,
     instrument: item.instrument,
     occurred_at: item.occurredAt,
     known_at: item.knownAt,
-    payload: JSON.stringify(item.payload)
+    payload
   }
   return { ...row, hash: hashOf(row) }
 }
 
-const fromRow = (row: Row): Either.Either<ContextItem, StorageFailed> =>
-  hashOf(row) === row.hash
+const fromRow = (row: Row): Either.Either<ContextItem, StorageFailed> => {
+  const content = {
+    type: row.type,
+    version: row.version,
+    source: row.source,
+    occurredAt: row.occurred_at
+  }
+  return hashOf(row) === row.hash && contextItemId(content, row.payload) === row.id
     ? Either.right({
         id: row.id,
-        type: row.type,
-        version: row.version,
-        source: row.source,
-        instrument: row.instrument as InstrumentId | null,
-        occurredAt: row.occurred_at,
+        ...content,
         knownAt: row.known_at,
+        instrument: row.instrument as InstrumentId | null,
         payload: JSON.parse(row.payload) as unknown
       })
     : Either.left(new StorageFailed({ reason: `the context item ${row.id} is damaged` }))
+}
 
 const decodeBar = Schema.decodeUnknownEither(Bar)
 
@@ -80,7 +78,7 @@ export const contextStore = Effect.map(Store, ({ read, sql, write }) => {
   const failed = (error: { readonly message: string }) => new StorageFailed({ reason: error.message })
 
   /** To be run within a write. */
-  const insert = (items: ReadonlyArray<ContextItem>) => {
+  const insert = (items: ReadonlyArray<Omit<ContextItem, "id">>) => {
     const rows = items.map(toRow)
     const statements = []
     for (let at = 0; at < rows.length; at += rowsPerInsert) {
@@ -88,7 +86,7 @@ export const contextStore = Effect.map(Store, ({ read, sql, write }) => {
         sql`INSERT OR IGNORE INTO context_items ${sql.insert(rows.slice(at, at + rowsPerInsert))}`
       )
     }
-    return Effect.all(statements, { discard: true })
+    return statements
   }
 
   const about = (options: {
@@ -111,13 +109,13 @@ export const contextStore = Effect.map(Store, ({ read, sql, write }) => {
     insert,
     keep: (item: Omit<ContextItem, "id">) =>
       Effect.gen(function* () {
-        const kept = contextItem(item)
+        const id = contextItemId(item, canonicalJson(item.payload))
         const before = yield* read(
           "look for a context item",
-          sql`SELECT 1 FROM context_items WHERE id = ${kept.id}`
+          sql`SELECT 1 FROM context_items WHERE id = ${id}`
         )
-        yield* write("keep a context item", insert([kept]))
-        return { isNew: before.length === 0 }
+        yield* write("keep a context item", insert([item]))
+        return { id, isNew: before.length === 0 }
       }).pipe(Effect.mapError(failed)),
     latest: (options: PayloadOf<"Latest">) =>
       Effect.map(
@@ -159,10 +157,9 @@ export const contextStore = Effect.map(Store, ({ read, sql, write }) => {
     ),
     /** Retention: the oldest items go. */
     trim: (itemsMax: number) =>
-      write(
-        "trim context items",
+      write("trim context items", [
         sql`DELETE FROM context_items WHERE rowid <= (
               SELECT rowid FROM context_items ORDER BY rowid DESC LIMIT 1 OFFSET ${itemsMax})`
-      )
+      ])
   }
 })

@@ -58,7 +58,7 @@ export const open = Effect.gen(function* () {
           sql`INSERT OR IGNORE INTO decision_index ${sql.insert(rows.slice(at, at + rowsPerInsert))}`
         )
       }
-      return Effect.all(inserts, { discard: true })
+      return inserts
     }
   })
 

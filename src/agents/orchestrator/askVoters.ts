@@ -53,14 +53,14 @@ const opine = (voter: Voter, questions: ReadonlyArray<Question>, model: ModelCho
 
 /** The voter's active model, as often as it may be tried. */
 const askActive = (voter: Voter, questions: ReadonlyArray<Question>, options: AskOptions) => {
-  const { absent, deadlineMs, tries } = options
-  const patienceMs = absent.has(voter.name) ? null : options.patienceMs
-  const once = opine(voter, questions, "active", patienceMs ?? deadlineMs)
-  const schedule =
-    patienceMs === null
-      ? Schedule.intersect(Schedule.recurs(tries - 1), Schedule.spaced(againAfterMs))
-      : Schedule.upTo(Schedule.spaced(lookAgainMs), patienceMs)
-  return Effect.retry(once, { schedule, while: isTransient })
+  const { absent, deadlineMs, patienceMs, tries } = options
+  if (patienceMs === null) {
+    const schedule = Schedule.intersect(Schedule.recurs(tries - 1), Schedule.spaced(againAfterMs))
+    return Effect.retry(opine(voter, questions, "active", deadlineMs), { schedule, while: isTransient })
+  }
+  if (absent.has(voter.name)) return opine(voter, questions, "active", deadlineMs)
+  const schedule = Schedule.upTo(Schedule.spaced(lookAgainMs), patienceMs)
+  return Effect.retry(opine(voter, questions, "active", patienceMs), { schedule, while: isTransient })
 }
 
 const standIn = (voter: Voter, question: Question, baseRate: BaseRate | undefined, why: string): Answer => {

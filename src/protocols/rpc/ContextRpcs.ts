@@ -6,7 +6,7 @@ import { ContextItem } from "../ContextItem.ts"
 import { StorageFailed } from "../errors.ts"
 import { InstrumentId } from "../Instrument.ts"
 import { TimeFrame } from "../TimeFrame.ts"
-import { EpochMs, Identifier } from "../wire/Ids.ts"
+import { Digest, EpochMs, Identifier } from "../wire/Ids.ts"
 import { call } from "../wire/Rpc.ts"
 
 const about = {
@@ -41,10 +41,10 @@ export const Bars = call("Bars", {
   error: StorageFailed
 })
 
-/** Keeps an item; giving it again changes nothing. */
+/** Keeps an item; its id follows from its content, and giving it again changes nothing. */
 export const Keep = call("Keep", {
-  payload: { item: ContextItem },
-  success: Schema.Struct({ isNew: Schema.Boolean }),
+  payload: { item: ContextItem.omit("id") },
+  success: Schema.Struct({ id: Digest, isNew: Schema.Boolean }),
   error: StorageFailed
 })
 

@@ -6,7 +6,7 @@
 import { Either, ParseResult, Schema } from "effect"
 import { Envelope, type EnvelopeHeader } from "./Envelope.ts"
 import { truncateReason } from "./Ids.ts"
-import { describeRefusal, parseJson, stringifyToBytes } from "./Json.ts"
+import { describeRefusal, parseJson, refuseNonFinite, stringifyToBytes } from "./Json.ts"
 
 /** Lifts a payload by one version. Takes and gives plain JSON. */
 export type Upcaster = (payload: unknown) => unknown
@@ -65,20 +65,30 @@ const formatIssue = (error: ParseResult.ParseError): string => {
 
 const malformed = (reason: string): EventRefusal => ({ _tag: "Malformed", reason: truncateReason(reason) })
 
-/** Makes the bytes of an event. The payload is trusted: it has its schema's type. */
-export const encode = <Type extends string, A>(
-  eventType: EventType<Type, A>,
-  event: Omit<Event<Type, A>, "type" | "version">
-): Buffer => stringifyToBytes({ ...event, type: eventType.type, version: eventType.version })
-
 type Decoded = Either.Either<Event<string, unknown>, EventRefusal>
 
 /**
- * What bytes have been decoded to, by the event type. Within a process the journal hands the same bytes to every
- * reader: they are read once, and since events are never changed, all share what was read.
+ * Within a process the journal hands the bytes of an event to every reader. Events are never changed, so they share
+ * one reading of them; and what was written here is not read at all.
  */
+const written = new WeakMap<Uint8Array, Event<string, unknown>>()
 const decodedBefore = new WeakMap<Uint8Array, Map<AnyEventType, Decoded>>()
 const parsedBefore = new WeakMap<Uint8Array, Either.Either<Envelope, EventRefusal>>()
+
+/**
+ * Makes the bytes of an event. The payload is trusted to have its schema's type; a number that JSON cannot hold in
+ * it is a bug of the caller.
+ */
+export const encode = <Type extends string, A>(
+  eventType: EventType<Type, A>,
+  event: Omit<Event<Type, A>, "type" | "version">
+): Buffer => {
+  const full = { ...event, type: eventType.type, version: eventType.version }
+  refuseNonFinite(full)
+  const bytes = stringifyToBytes(full)
+  written.set(bytes, full)
+  return bytes
+}
 
 const parseEnvelope = (bytes: Uint8Array): Either.Either<Envelope, EventRefusal> => {
   const before = parsedBefore.get(bytes)
@@ -126,6 +136,10 @@ export const decoder = <const Types extends ReadonlyArray<AnyEventType>>(
     ])
   )
   return (bytes) => {
+    const own = written.get(bytes)
+    if (own !== undefined && known.get(own.type)?.eventType.version === own.version) {
+      return Either.right(own as EventOf<Types[number]>)
+    }
     const envelope = parseEnvelope(bytes)
     if (Either.isLeft(envelope)) return Either.left(envelope.left)
     const { type } = envelope.right

@@ -94,6 +94,17 @@ export const parseJson = (
   }
 }
 
+/** Throws at a number that JSON would silently turn into null. */
+export const refuseNonFinite = (value: unknown): void => {
+  if (typeof value === "number") {
+    if (!Number.isFinite(value)) throw new TypeError(`${value} cannot be written as JSON`)
+  } else if (Array.isArray(value)) {
+    for (let i = 0; i < value.length; i++) refuseNonFinite(value[i])
+  } else if (typeof value === "object" && value !== null) {
+    for (const key in value) refuseNonFinite((value as Record<string, unknown>)[key])
+  }
+}
+
 export const stringifyToBytes = (value: unknown): Buffer => Buffer.from(JSON.stringify(value), "utf8")
 
 /** RFC 8785. The value must be JSON: anything else is a bug of the caller. */
