@@ -7,6 +7,7 @@ import * as EventType from "../protocols/wire/EventType.ts"
 import type { Epoch, Sequence } from "../protocols/wire/Ids.ts"
 import { decodeRecord, type FoldDefinition, loadSnapshot, saveSnapshot } from "./Fold.ts"
 import { type AppendError, Journal } from "./Journal.ts"
+import { retrying } from "./retrying.ts"
 import { Store } from "./Store.ts"
 
 export interface Aggregate<State> {
@@ -74,11 +75,10 @@ export const open = <State, Encoded, Types extends ReadonlyArray<EventType.AnyEv
         Effect.gen(function* () {
           const full = { ...event, epoch }
           const data = EventType.encode(eventType, full)
-          const appended = yield* journal
-            .append({ stream, expected: sequence, epoch, id: event.id, data })
-            .pipe(
-              Effect.retry({ schedule: appendAgain, while: (error) => error._tag === "JournalUnavailable" })
-            )
+          const appended = yield* retrying(
+            journal.append({ stream, expected: sequence, epoch, id: event.id, data }),
+            { schedule: appendAgain, while: (error) => error._tag === "JournalUnavailable" }
+          )
           sequence = appended
           const accepted = { ...full, type: eventType.type, version: eventType.version }
           state = definition.evolve(state, accepted as never, appended)

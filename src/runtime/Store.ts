@@ -101,56 +101,66 @@ const refuseForeignFile = (path: string): Effect.Effect<void, StoreUnreadable> =
     }
   })
 
-const open = Effect.fnUntraced(function* (options: StoreOptions) {
-  const { durability, path } = options
-  const unreadable = (cause: unknown) => new StoreUnreadable({ path, reason: reasonOf(cause) })
-  yield* refuseForeignFile(path)
-  const sql = yield* SqliteClient.make({ filename: path }).pipe(
-    Effect.provide(Reactivity.layer),
-    Effect.catchAllDefect(unreadable)
-  )
-  const prepare = Effect.gen(function* () {
-    const [{ application_id: marked }] = (yield* sql`PRAGMA application_id`) as [{ application_id: number }]
-    const [{ tables }] = (yield* sql`SELECT count(*) AS tables FROM sqlite_master`) as [{ tables: number }]
-    if (marked !== applicationId && tables > 0) {
-      return yield* Effect.fail(new Error("it is a database of another program"))
-    }
-    yield* sql.unsafe(`PRAGMA application_id = ${applicationId}`)
-    yield* sql.unsafe(`PRAGMA synchronous = ${durability === "full" ? "FULL" : "NORMAL"}`)
-    yield* sql`PRAGMA foreign_keys = ON`
-    yield* sql`PRAGMA trusted_schema = OFF`
-    yield* sql`PRAGMA cell_size_check = ON`
-    yield* sql`PRAGMA busy_timeout = 2000`
-    yield* sql`PRAGMA journal_size_limit = 67108864`
-    yield* Migrator.make({})({ loader: Migrator.fromRecord(migrations), table: "migrations" }).pipe(
-      Effect.provideService(SqlClient.SqlClient, sql)
-    )
-  })
-  yield* prepare.pipe(Effect.mapError(unreadable), Effect.catchAllDefect(unreadable))
+/** One connection. Pragmas are set here, because a database that is opened again has forgotten them. */
+const connect = Effect.fnUntraced(function* ({ durability, path }: StoreOptions) {
+  const sql = yield* SqliteClient.make({ filename: path }).pipe(Effect.provide(Reactivity.layer))
+  yield* sql.unsafe(`PRAGMA synchronous = ${durability === "full" ? "FULL" : "NORMAL"}`)
+  yield* sql`PRAGMA foreign_keys = ON`
+  yield* sql`PRAGMA trusted_schema = OFF`
+  yield* sql`PRAGMA cell_size_check = ON`
+  yield* sql`PRAGMA busy_timeout = 2000`
+  yield* sql`PRAGMA journal_size_limit = 67108864`
   return sql
 })
 
+const migrate = Effect.fnUntraced(function* (sql: SqlClient.SqlClient) {
+  const [{ application_id: marked }] = (yield* sql`PRAGMA application_id`) as [{ application_id: number }]
+  const [{ tables }] = (yield* sql`SELECT count(*) AS tables FROM sqlite_master`) as [{ tables: number }]
+  if (marked !== applicationId && tables > 0) {
+    return yield* Effect.fail(new Error("it is a database of another program"))
+  }
+  yield* sql.unsafe(`PRAGMA application_id = ${applicationId}`)
+  yield* Migrator.make({})({ loader: Migrator.fromRecord(migrations), table: "migrations" }).pipe(
+    Effect.provideService(SqlClient.SqlClient, sql)
+  )
+})
+
+/** A connection that writes and one that reads: neither waits for the other. */
+const open = (options: StoreOptions) => {
+  const { path } = options
+  const unreadable = (cause: unknown) => new StoreUnreadable({ path, reason: reasonOf(cause) })
+  const opened = Effect.gen(function* () {
+    const writer = yield* connect(options)
+    yield* migrate(writer)
+    return { connection: yield* writer.reserve, sql: yield* connect(options) }
+  })
+  return Effect.zipRight(
+    refuseForeignFile(path),
+    opened.pipe(Effect.mapError(unreadable), Effect.catchAllDefect(unreadable))
+  )
+}
+
 const make = Effect.fnUntraced(function* (options: StoreOptions) {
-  const sql = yield* open(options)
+  const { connection, sql } = yield* open(options)
   const queue = yield* Mailbox.make<Job>({ capacity: waitingMax, strategy: "suspend" })
   const failed = (operation: string, cause: unknown) =>
     new StoreFailed({ operation, reason: reasonOf(cause) })
 
+  // Preparing a statement anew costs less than finding it in the client's cache.
+  const run = (text: string, parameters: ReadonlyArray<unknown> = []) =>
+    connection.executeUnprepared(text, parameters, undefined)
+
   /** Runs jobs in one transaction. On any failure, at the commit too, nothing of it remains. */
-  const transact = (jobs: ReadonlyArray<Job>) =>
-    Effect.scoped(
-      Effect.gen(function* () {
-        const connection = yield* sql.reserve
-        yield* connection.executeRaw("BEGIN IMMEDIATE", [])
-        const work = Effect.gen(function* () {
-          for (const { statements } of jobs) {
-            for (const statement of statements) yield* connection.executeRaw(...statement.compile())
-          }
-          yield* connection.executeRaw("COMMIT", [])
-        })
-        yield* Effect.onError(work, () => Effect.ignore(connection.executeRaw("ROLLBACK", [])))
-      })
-    )
+  const transact = (jobs: ReadonlyArray<Job>) => {
+    const work = Effect.gen(function* () {
+      yield* run("BEGIN IMMEDIATE")
+      for (const { statements } of jobs) {
+        for (const statement of statements) yield* run(...statement.compile())
+      }
+      yield* run("COMMIT")
+    })
+    return Effect.onError(work, () => Effect.ignore(run("ROLLBACK")))
+  }
 
   const settle = (job: Job, exit: Exit.Exit<void, unknown>) =>
     Deferred.unsafeDone(

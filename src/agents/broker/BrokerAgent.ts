@@ -12,6 +12,7 @@ import {
   BarsApplied,
   DecisionsApplied,
   FeedClosed,
+  type Fill,
   InstrumentsListed,
   Micro,
   StopLatched,
@@ -25,12 +26,15 @@ import * as EventType from "../../protocols/wire/EventType.ts"
 import { Sequence } from "../../protocols/wire/Ids.ts"
 import * as Agent from "../../runtime/Agent.ts"
 import * as Aggregate from "../../runtime/Aggregate.ts"
+import type { Bus } from "../../runtime/Bus.ts"
 import { decodeRecord } from "../../runtime/Fold.ts"
 import { type AppendError, Journal } from "../../runtime/Journal.ts"
 import { Leases } from "../../runtime/Leases.ts"
 import * as Progress from "../../runtime/Progress.ts"
 import type { Component } from "../../runtime/Supervisor.ts"
 import { type About, enveloped, NodeContext, serveAgent } from "../NodeContext.ts"
+import { eventAt, publishEach } from "../publishing.ts"
+import { fillsTopic } from "../topics.ts"
 import { AccountState, empty, evolve, isFlat, snapshotOf } from "./AccountState.ts"
 import { RoundForOrders } from "./RoundForOrders.ts"
 import { applyBars, applyDecisions, latchStop } from "./trading.ts"
@@ -101,7 +105,24 @@ export const run = (component: Component) =>
     yield* component.watchMailbox(agent.mailbox)
     yield* component.onStop(agent.drain)
 
-    const applyBarsEvent = (event: BarsEvent, sequence: number): Effect.Effect<unknown, AppendError> => {
+    const publish = (fills: ReadonlyArray<Fill>, origin: Omit<About, "subject">) =>
+      publishEach(
+        fillsTopic,
+        origin,
+        lease.epoch,
+        fills.map((fill) => ({
+          subject: `fill-${fill.order}`,
+          instrument: fill.instrument,
+          payload: fill
+        }))
+      )
+    const latest = yield* eventAt(accountStream, account.sequence(), [BarsApplied])
+    if (latest !== undefined) {
+      const { causation, payload, traceparent } = latest
+      yield* publish(payload.fills, about(payload.asOf, "", { causation, traceparent }))
+    }
+
+    const applyBarsEvent = (event: BarsEvent, sequence: number): Effect.Effect<unknown, AppendError, Bus> => {
       const extra = { causation: event.id, traceparent: event.traceparent }
       switch (event.type) {
         case "FeedOpened": {
@@ -113,9 +134,10 @@ export const run = (component: Component) =>
         }
         case "BarsClosed": {
           const applied = applyBars(state(), event.payload, sequence, settings.costs)
-          return account.append(
-            BarsApplied,
-            enveloped(about(event.payload.asOf, `bars-${sequence}`, extra), applied)
+          const origin = about(event.payload.asOf, `bars-${sequence}`, extra)
+          return Effect.zipRight(
+            account.append(BarsApplied, enveloped(origin, applied)),
+            publish(applied.fills, origin)
           )
         }
         case "FeedEnded":
@@ -134,7 +156,7 @@ export const run = (component: Component) =>
       return { state: isFlat(current) ? "flat" : notFlat, cancelled, positions, asOf: current.asOf }
     }
 
-    const behaviour: Agent.Behaviour<Command> = {
+    const behaviour: Agent.Behaviour<Command, Bus> = {
       ApplyBars: ({ event, sequence }) =>
         Effect.suspend(() =>
           sequence <= state().barsSequence ? Effect.void : Effect.asVoid(applyBarsEvent(event, sequence))

@@ -13,6 +13,7 @@ import * as Aggregate from "../../runtime/Aggregate.ts"
 import * as BusRpcClient from "../../runtime/BusRpcClient.ts"
 import { Leases } from "../../runtime/Leases.ts"
 import { monotonicMs } from "../../runtime/MonotonicClock.ts"
+import { retrying } from "../../runtime/retrying.ts"
 import type { Component } from "../../runtime/Supervisor.ts"
 import { inTrace } from "../../runtime/tracing.ts"
 import { callAgent, enveloped, NodeContext, serveAgent, traceOf } from "../NodeContext.ts"
@@ -88,7 +89,7 @@ export const run = (component: Component) =>
         yield* broker.SettleAccount({ barsSequence, decisionsSequence })
       },
       BusRpcClient.withDeadline(settleDeadlineMs),
-      Effect.retry({ schedule: untilAnswered, while: isTransient })
+      (settled) => retrying(settled, { schedule: untilAnswered, while: isTransient })
     )
 
     const about = (asOf: number, subject: string, knownAt?: number) =>

@@ -3,7 +3,7 @@
  * journal accept the decisions once per key, and publishes them after that. Asking takes its time outside the
  * mailbox; what it comes to is a command, and commands are carried out one after the other.
  */
-import { Clock, Effect, Option, Request, Schedule, Stream } from "effect"
+import { Chunk, Clock, Effect, Fiber, Option, Request, Schedule, Stream } from "effect"
 import { roundTrip } from "../../market/Costs.ts"
 import { type BarsEvent, barsEvents, barsStream } from "../../protocols/Bar.ts"
 import {
@@ -14,7 +14,7 @@ import {
   RoundClosed
 } from "../../protocols/Decision.ts"
 import { AmbiguousInstrument, AsOfInFuture, NotReady, UnknownInstrument } from "../../protocols/errors.ts"
-import { type Instrument, type InstrumentId, subjectToken } from "../../protocols/Instrument.ts"
+import type { Instrument, InstrumentId } from "../../protocols/Instrument.ts"
 import type { Question } from "../../protocols/Opinion.ts"
 import { BrokerRpcs } from "../../protocols/rpc/BrokerRpcs.ts"
 import { OrchestratorRpcs } from "../../protocols/rpc/OrchestratorRpcs.ts"
@@ -22,19 +22,20 @@ import { VoterRpcs } from "../../protocols/rpc/VoterRpcs.ts"
 import { parseTraceparent } from "../../protocols/wire/Trace.ts"
 import * as Agent from "../../runtime/Agent.ts"
 import * as Aggregate from "../../runtime/Aggregate.ts"
-import { Bus } from "../../runtime/Bus.ts"
+import type { Bus } from "../../runtime/Bus.ts"
 import * as BusRpcClient from "../../runtime/BusRpcClient.ts"
 import type { AppendError } from "../../runtime/Journal.ts"
 import { Leases } from "../../runtime/Leases.ts"
 import * as Progress from "../../runtime/Progress.ts"
 import * as Projection from "../../runtime/Projection.ts"
+import { retrying } from "../../runtime/retrying.ts"
 import type { Component } from "../../runtime/Supervisor.ts"
-import * as Topic from "../../runtime/Topic.ts"
 import { inTrace } from "../../runtime/tracing.ts"
-import { callAgent, enveloped, NodeContext, serveAgent, traceOf } from "../NodeContext.ts"
+import { type About, callAgent, enveloped, NodeContext, serveAgent, traceOf } from "../NodeContext.ts"
+import { eventAt, publishEach } from "../publishing.ts"
 import type { Settings } from "../Settings.ts"
 import { decisionsTopic } from "../topics.ts"
-import { type AskOptions, askVoters } from "./askVoters.ts"
+import { type AskOptions, askVoters, unasked } from "./askVoters.ts"
 import * as Committee from "./Committee.ts"
 import { type Circumstances, closeRound, decideQuestion, type RoundOptions } from "./closeRound.ts"
 import * as DecisionIndex from "./DecisionIndex.ts"
@@ -56,16 +57,20 @@ class CloseRound extends Request.TaggedClass("CloseRound")<
   }
 > {}
 
-/** A paced round may be this many intervals late before its bars are stale. */
+/** A paced round may be this many intervals late before its bars are stale, but always its voters' deadline. */
 const staleIntervals = 1.5
 
 /** Evidence is kept up to this much, in nats, beyond what is asked for. */
 const evidenceBeyond = 3
 const lookAgain = Schedule.spaced("100 millis")
+const lookAgainOnce = Schedule.intersect(lookAgain, Schedule.recurs(1))
 
 const policyOf = (settings: Settings, instruments: number, paceMs: number | null): Policy => {
   const { exposureMax, quorum, stalenessMaxMs, voters, ...policy } = settings.orchestrator
-  const derived = paceMs === null ? 86_400_000 : Math.ceil(paceMs * staleIntervals)
+  const derived =
+    paceMs === null
+      ? 86_400_000
+      : Math.max(Math.ceil(paceMs * staleIntervals), settings.orchestrator.deadlineMs)
   return {
     confidenceMin: policy.confidenceMin,
     winProbabilityMin: policy.winProbabilityMin,
@@ -102,11 +107,19 @@ const resolve = (
   return Effect.succeed(first.id)
 }
 
+/** As many decisions as fit into one message whatever they hold: a chunk of a stream is sent as one. */
+const decisionsPerMessageMax = 32
+const inMessages = <A, E>(decisions: Stream.Stream<A, E>): Stream.Stream<A, E> =>
+  Stream.chunks(decisions).pipe(
+    Stream.mapConcatChunk(Chunk.chunksOf(decisionsPerMessageMax)),
+    Stream.rechunk(1),
+    Stream.flattenChunks
+  )
+
 export const run = (component: Component) =>
   Effect.gen(function* () {
     const { run, settings } = yield* NodeContext
     const { orchestrator, telemetry } = settings
-    const bus = yield* Bus
     const leases = yield* Leases
     yield* component.standby("waiting for the orchestrator's lease")
     const lease = yield* leases.acquire(name)
@@ -169,28 +182,38 @@ export const run = (component: Component) =>
 
     /** The account once the bars have reached it; null when the broker is away. */
     const accountAt = (barsSequence: number, isLockStep: boolean) =>
-      broker.Account({ barsSequence }).pipe(
-        BusRpcClient.withDeadline(isLockStep ? orchestrator.lockStepPatienceMs : orchestrator.deadlineMs),
-        Effect.retry({
-          times: isLockStep ? orchestrator.lockStepPatienceMs / 100 : 1,
-          schedule: lookAgain
-        }),
+      retrying(
+        broker
+          .Account({ barsSequence })
+          .pipe(
+            BusRpcClient.withDeadline(isLockStep ? orchestrator.lockStepPatienceMs : orchestrator.deadlineMs)
+          ),
+        {
+          schedule: isLockStep ? Schedule.upTo(lookAgain, orchestrator.lockStepPatienceMs) : lookAgainOnce,
+          while: () => true
+        }
+      ).pipe(
         Effect.catchAll((error) =>
           Effect.as(Effect.logWarning(`The broker did not answer: ${error.message}`), null)
         )
       )
 
-    const publish = (round: Round, event: Parameters<typeof enveloped>[0]) =>
-      Effect.forEach(
-        round.decisions,
-        (decision) =>
-          Topic.publish(
-            decisionsTopic,
-            { ...enveloped({ ...event, subject: decision.id }, decision), epoch: lease.epoch },
-            subjectToken(decision.key.instrument)
-          ),
-        { discard: true }
-      ).pipe(Effect.catchAll((error) => Effect.logWarning(`Decisions were not published: ${error.message}`)))
+    const publish = (round: Round, about: Omit<About, "subject">) =>
+      publishEach(
+        decisionsTopic,
+        about,
+        lease.epoch,
+        round.decisions.map((decision) => ({
+          subject: decision.id,
+          instrument: decision.key.instrument,
+          payload: decision
+        }))
+      )
+    const latest = yield* eventAt(decisionsStream, committee.sequence(), decisionsEvents)
+    if (latest !== undefined) {
+      const { causation, payload, traceparent } = latest
+      yield* publish(payload, { run, source: name, asOf: payload.asOf, causation, traceparent })
+    }
 
     const behaviour: Agent.Behaviour<CloseRound, Bus> = {
       CloseRound: ({ event, make }) =>
@@ -206,8 +229,7 @@ export const run = (component: Component) =>
               traceparent: event.traceparent
             } as const
             yield* committee.append(RoundClosed, enveloped(about, round))
-            // Within the process nobody subscribes but through the journal.
-            if (bus.transport === "nats") yield* publish(round, about)
+            yield* publish(round, about)
           }
         })
     }
@@ -227,24 +249,28 @@ export const run = (component: Component) =>
             : undefined
           return question === undefined ? [] : [question]
         })
-        const [answers, account] = yield* Effect.all(
-          [
-            askVoters(voters, questions, baseRates(view), askOptions(isLockStep)),
-            questions.length === 0 ? Effect.succeed(null) : accountAt(barsSequence, isLockStep)
-          ],
-          { concurrency: "unbounded" }
+        const asked = yield* Effect.fork(
+          questions.length === 0 ? Effect.succeed(null) : accountAt(barsSequence, isLockStep)
         )
-        const nowMs = yield* Clock.currentTimeMillis
+        const options = roundOptions(view)
+        const ageMs = Effect.map(Clock.currentTimeMillis, (nowMs) =>
+          isLockStep ? 0 : Math.max(0, Math.round(nowMs - event.knownAt))
+        )
+        // Under more than can be answered, rounds that have become stale while they waited make way for fresh ones.
+        const isStale = (yield* ageMs) > options.policy.stalenessMaxMs
+        const answers = isStale
+          ? unasked(voters, questions, "not asked: the bars were stale already")
+          : yield* askVoters(voters, questions, baseRates(view), askOptions(isLockStep))
+        const account = yield* yield* Fiber.await(asked)
         const circumstances: Circumstances = {
           asOf: event.payload.asOf,
           barsSequence,
           account,
           warmUp: event.payload.warmUp,
-          ageMs: isLockStep ? 0 : Math.max(0, Math.round(nowMs - event.knownAt)),
+          ageMs: yield* ageMs,
           epoch: lease.epoch,
           traceId: parseTraceparent(event.traceparent).traceId
         }
-        const options = roundOptions(view)
         const make = () =>
           closeRound(view, committee.state(), instruments, questions, answers, circumstances, options)
         yield* agent.submit(new CloseRound({ event, make }))
@@ -326,10 +352,11 @@ export const run = (component: Component) =>
               instrument === undefined ? undefined : yield* resolve(market.state().listed, instrument)
             const from = committee.sequence()
             yield* index.progress.reached(from)
-            const past = Stream.fromIterableEffect(index.latest(latest, id)).pipe(
+            // What is accepted meanwhile comes with what follows.
+            const past = Stream.fromIterableEffect(index.latest(latest, id, from)).pipe(
               Stream.catchTag("DecisionNotFound", () => Stream.empty)
             )
-            return follow ? Stream.concat(past, index.after(from, id)) : past
+            return inMessages(follow ? Stream.concat(past, index.after(from, id)) : past)
           })
         ),
       Replay: ({ decision, deep }) =>

@@ -5,13 +5,15 @@
  *
  * In lock-step nothing is decided by the clock: a voter that is away is waited for, up to the patience.
  */
-import { Effect, Either, Schedule } from "effect"
+import { Effect, Either, Fiber, Schedule } from "effect"
+import type { InstrumentId } from "../../protocols/Instrument.ts"
 import type { Answer, ModelChoice, Opinion, Probabilities, Question } from "../../protocols/Opinion.ts"
 import type { VoterRpcs } from "../../protocols/rpc/VoterRpcs.ts"
 import { type CallError, InternalError, isTransient } from "../../protocols/wire/errors.ts"
 import { truncateReason } from "../../protocols/wire/Ids.ts"
 import { Limits } from "../../protocols/wire/Limits.ts"
 import * as BusRpcClient from "../../runtime/BusRpcClient.ts"
+import { retrying } from "../../runtime/retrying.ts"
 
 export interface Voter {
   readonly name: string
@@ -56,11 +58,11 @@ const askActive = (voter: Voter, questions: ReadonlyArray<Question>, options: As
   const { absent, deadlineMs, patienceMs, tries } = options
   if (patienceMs === null) {
     const schedule = Schedule.intersect(Schedule.recurs(tries - 1), Schedule.spaced(againAfterMs))
-    return Effect.retry(opine(voter, questions, "active", deadlineMs), { schedule, while: isTransient })
+    return retrying(opine(voter, questions, "active", deadlineMs), { schedule, while: isTransient })
   }
   if (absent.has(voter.name)) return opine(voter, questions, "active", deadlineMs)
   const schedule = Schedule.upTo(Schedule.spaced(lookAgainMs), patienceMs)
-  return Effect.retry(opine(voter, questions, "active", patienceMs), { schedule, while: isTransient })
+  return retrying(opine(voter, questions, "active", patienceMs), { schedule, while: isTransient })
 }
 
 const standIn = (voter: Voter, question: Question, baseRate: BaseRate | undefined, why: string): Answer => {
@@ -122,20 +124,34 @@ export const askVoters = Effect.fnUntraced(function* (
   for (let at = 0; at < questions.length; at += Limits.questionsPerRequestMax) {
     batches.push(questions.slice(at, at + Limits.questionsPerRequestMax))
   }
-  const byVoter = yield* Effect.forEach(
-    voters,
-    (voter) =>
-      Effect.map(
-        Effect.forEach(batches, (batch) => askVoter(voter, batch, baseRates, options), {
-          concurrency: "unbounded"
-        }),
-        (answers) => answers.flat()
-      ),
-    { concurrency: "unbounded" }
-  )
+  const asked: Array<Array<Fiber.Fiber<ReadonlyArray<Answer>>>> = []
+  for (const voter of voters) {
+    const fibers = []
+    for (const batch of batches) fibers.push(yield* Effect.fork(askVoter(voter, batch, baseRates, options)))
+    asked.push(fibers)
+  }
+  const byVoter: Array<ReadonlyArray<Answer>> = []
+  for (const fibers of asked) {
+    const answers = []
+    for (const fiber of fibers) answers.push(...(yield* yield* Fiber.await(fiber)))
+    byVoter.push(answers)
+  }
   return new Map(
     questions.map(
       (question, i) => [question.instrument, byVoter.map((answers) => answers[i] as Answer)] as const
     )
   )
 })
+
+/** Abstentions of everybody, where nobody is asked. */
+export const unasked = (
+  voters: ReadonlyArray<Voter>,
+  questions: ReadonlyArray<Question>,
+  why: string
+): ReadonlyMap<InstrumentId, ReadonlyArray<Answer>> =>
+  new Map(
+    questions.map(({ instrument }) => [
+      instrument,
+      voters.map(({ name }): Answer => ({ _tag: "Abstention", voter: name, instrument, reason: why }))
+    ])
+  )

@@ -1,0 +1,41 @@
+/** `npm run bench -- [--smoke] [NAME...]` */
+import { lockstep } from "./lockstep.ts"
+import { memory } from "./memory.ts"
+import { opinions } from "./opinions.ts"
+import { rounds } from "./rounds.ts"
+import { peer, rpc } from "./rpc.ts"
+import { startup } from "./startup.ts"
+import { print, printMachine, rootOf } from "./support/report.ts"
+
+const benches = [rpc, opinions, lockstep, rounds, startup, memory]
+
+const root = rootOf(import.meta.url)
+const [role, address] = process.argv.slice(2)
+if (role === "rpc-peer" && address !== undefined) {
+  await peer(address)
+} else {
+  const args = process.argv.slice(2)
+  const smoke = args.includes("--smoke")
+  const names = args.filter((arg) => !arg.startsWith("-"))
+  const unknown = names.find((name) => !benches.some((bench) => bench.name === name))
+  if (unknown !== undefined) {
+    process.stderr.write(
+      `no benchmark "${unknown}"; there are ${benches.map(({ name }) => name).join(", ")}\n`
+    )
+    process.exit(1)
+  }
+  printMachine(root)
+  if (smoke) print("smoke: windows are short, the figures mean little")
+  for (const bench of benches) {
+    if (names.length > 0 && !names.includes(bench.name)) continue
+    print()
+    try {
+      await bench.run({ smoke, root })
+    } catch (cause) {
+      process.stderr.write(
+        `${bench.name} failed: ${cause instanceof Error ? cause.message : String(cause)}\n`
+      )
+      process.exit(1)
+    }
+  }
+}

@@ -1,0 +1,12 @@
+/** `npm run bench`: bootstraps, bundles the benchmarks and runs them. */
+import { join } from "node:path"
+import { pathToFileURL } from "node:url"
+import { BootstrapFailed, bundle, main, root } from "./bootstrap.mjs"
+import { ensureNatsServer } from "./natsServer.mjs"
+
+await main(async () => {
+  const problem = ensureNatsServer((text) => process.stderr.write(`conclave: ${text}\n`))
+  if (problem !== undefined) throw new BootstrapFailed(problem)
+  await bundle({ main: "bench/main.ts" }, join("dist", "bench"))
+  await import(pathToFileURL(join(root, "dist", "bench", "main.js")).href)
+})
