@@ -11,6 +11,7 @@ import * as EventType from "../protocols/wire/EventType.ts"
 import { Sequence } from "../protocols/wire/Ids.ts"
 import { DeadLetters } from "./DeadLetters.ts"
 import { Journal, type JournalRecord } from "./Journal.ts"
+import { monotonicMs } from "./MonotonicClock.ts"
 import * as Progress from "./Progress.ts"
 import { type Statements, Store } from "./Store.ts"
 
@@ -26,8 +27,11 @@ export interface ConsumerOptions<Types extends ReadonlyArray<EventType.AnyEventT
   readonly apply: (event: EventType.EventOf<Types[number]>, record: JournalRecord) => Statements
 }
 
-/** After a commit, so that a stream that flows fast is not committed event by event. */
-const gather = "5 millis"
+/**
+ * Consumers commit on a common beat, so that what has gathered with all of them by then shares one commit, however
+ * fast the streams flow.
+ */
+const beatMs = 10
 const retryAfterMs = 25
 const retryAfterMaxMs = 2_000
 
@@ -38,6 +42,7 @@ export const open = <const Types extends ReadonlyArray<EventType.AnyEventType>>(
     const journal = yield* Journal
     const store = yield* Store
     const letters = yield* DeadLetters
+    const now = yield* monotonicMs
     const { name, stream } = options
     const { sql } = store
     const decode = EventType.decoder(options.events)
@@ -134,9 +139,11 @@ export const open = <const Types extends ReadonlyArray<EventType.AnyEventType>>(
       progress,
       run: Effect.zipRight(
         unpark,
-        // Events that have gathered share a transaction.
         Stream.runForEachChunk(journal.tail(stream, Sequence.make(start)), (chunk) =>
-          Effect.zipRight(applyBatch(Chunk.toReadonlyArray(chunk)), Effect.sleep(gather))
+          Effect.zipRight(
+            applyBatch(Chunk.toReadonlyArray(chunk)),
+            Effect.suspend(() => Effect.sleep(beatMs - (now() % beatMs)))
+          )
         )
       ).pipe(Effect.zipRight(Effect.dieMessage(`The stream "${stream}" ended, which it never does`)))
     }

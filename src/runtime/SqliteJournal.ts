@@ -16,6 +16,7 @@ import {
   type JournalRecord,
   type ReadError
 } from "./Journal.ts"
+import { RecentRecords } from "./RecentRecords.ts"
 import { rowHash, Store } from "./Store.ts"
 
 interface Head {
@@ -23,9 +24,7 @@ interface Head {
   epoch: number
   /** Id and sequence of the latest record, to recognise an append that is repeated. */
   id: string
-  /** The latest records, so that those who follow closely need not read the disk. */
-  recent: Array<JournalRecord>
-  waiters: Array<() => void>
+  readonly recent: RecentRecords
 }
 
 interface Row {
@@ -36,8 +35,6 @@ interface Row {
   readonly hash: string
 }
 
-/** Records of a stream kept in memory. */
-const recentMax = 64
 /** Records read at a time when following from far behind. */
 const batchMax = 256
 
@@ -72,8 +69,7 @@ const make = Effect.gen(function* () {
             sequence: row?.sequence ?? 0,
             epoch: Math.max(row?.epoch ?? 0, fence?.epoch ?? 0),
             id: row?.id ?? "",
-            recent: [],
-            waiters: []
+            recent: new RecentRecords(row?.sequence ?? 0)
           }
           heads.set(stream, made)
           return made
@@ -112,9 +108,7 @@ const make = Effect.gen(function* () {
           })
         )
       )
-    at.recent.push({ stream, sequence: Sequence.make(row.sequence), epoch, data })
-    if (at.recent.length > recentMax) at.recent.shift()
-    for (const wake of at.waiters.splice(0)) wake()
+    at.recent.add({ stream, sequence: Sequence.make(row.sequence), epoch, data })
     return Sequence.make(row.sequence)
   }, Effect.uninterruptible) as (options: AppendOptions) => Effect.Effect<Sequence, AppendError>
 
@@ -138,11 +132,8 @@ const make = Effect.gen(function* () {
     limit: number
   ): Effect.Effect<ReadonlyArray<JournalRecord>, ReadError> =>
     Effect.flatMap(head(stream), (at) => {
-      if (after >= at.sequence) return Effect.succeed([])
-      const [oldest] = at.recent
-      if (oldest !== undefined && oldest.sequence <= after) {
-        return Effect.succeed(at.recent.filter((record) => record.sequence > after).slice(0, limit))
-      }
+      const recent = at.recent.after(after, limit)
+      if (recent !== undefined) return Effect.succeed(recent)
       return store
         .read(
           "read the journal",
@@ -163,15 +154,7 @@ const make = Effect.gen(function* () {
           const records = yield* read(stream, position, batchMax)
           const newest = records.at(-1)
           if (newest !== undefined) return [Chunk.unsafeFromArray(records), Option.some(newest.sequence)]
-          yield* Effect.async<void>((resume): Effect.Effect<void> | void => {
-            const wake = () => resume(Effect.void)
-            // A commit may have come between reading and waiting.
-            if ((at.recent.at(-1)?.sequence ?? 0) > position) return wake()
-            at.waiters.push(wake)
-            return Effect.sync(() => {
-              at.waiters = at.waiters.filter((waiter) => waiter !== wake)
-            })
-          })
+          yield* at.recent.news(position)
         }
       })
     )
@@ -212,7 +195,10 @@ const make = Effect.gen(function* () {
           sql`DELETE FROM events WHERE stream = ${stream} AND sequence <= (
                 SELECT sequence FROM events WHERE stream = ${stream} ORDER BY sequence DESC LIMIT 1 OFFSET ${keep})`
         ])
-        .pipe(Effect.mapError(unavailable(stream, "trim")))
+        .pipe(
+          Effect.mapError(unavailable(stream, "trim")),
+          Effect.tap(() => heads.get(stream)?.recent.keep(keep))
+        )
   })
 })
 
