@@ -29,7 +29,7 @@ import { RecentRecords } from "./RecentRecords.ts"
 
 export interface JetStreamJournalOptions {
   readonly run: RunId
-  /** Beyond this the run's stream refuses what is new. */
+  /** Beyond this the run's stream refuses what is new; retention sees to it that it does not come to that. */
   readonly bytesMax: number
 }
 
@@ -40,6 +40,8 @@ const idHeader = "Nats-Msg-Id"
 /** The server's answer to a comparison that fails. */
 const wrongLastSequence = 10_071
 const publishTimeoutMs = 3_000
+/** Of the bytes that a run may take. */
+const nearlyFullShare = 0.75
 /** Records handed to a follower at a time. */
 const batchMax = 256
 /** How long the server recognises an id that it has seen. */
@@ -307,14 +309,22 @@ const make = Effect.fnUntraced(function* (options: JetStreamJournalOptions) {
             stream,
             Stream.takeUntil(follow(stream, after), (message) => message.sequence >= through)
           ),
-    trim: (stream, keep) =>
-      Effect.map(
-        Effect.tryPromise({
-          try: () => nats.manager.streams.purge(name, { filter: journalSubject(options.run, stream), keep }),
-          catch: unavailable(stream, "trim")
-        }),
-        () => followed.get(stream)?.recent.keep(keep)
-      )
+    trim: Effect.fnUntraced(function* (stream, keep) {
+      const subject = journalSubject(options.run, stream)
+      const trimmed = Effect.tryPromise({
+        try: async () => {
+          const { state } = await nats.manager.streams.info(name, { subjects_filter: subject })
+          // Before it is full, and refuses everything, what is oldest goes by its size as well.
+          const isNearlyFull = state.bytes > options.bytesMax * nearlyFullShare
+          const kept = isNearlyFull ? Math.min(keep, Math.ceil((state.subjects?.[subject] ?? 0) / 2)) : keep
+          await nats.manager.streams.purge(name, { filter: subject, keep: kept })
+          return kept
+        },
+        catch: unavailable(stream, "trim")
+      })
+      const kept = yield* trimmed
+      followed.get(stream)?.recent.keep(kept)
+    })
   })
 })
 
