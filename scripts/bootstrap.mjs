@@ -5,7 +5,15 @@
  */
 import { spawn } from "node:child_process"
 import { createHash } from "node:crypto"
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeFileSync
+} from "node:fs"
 import { dirname, join, relative } from "node:path"
 import { fileURLToPath } from "node:url"
 
@@ -98,7 +106,7 @@ const entries = {
 
 export const bundle = async (entryPoints, outdir) => {
   const { build } = await import("esbuild")
-  await build({
+  const { outputFiles } = await build({
     absWorkingDir: root,
     entryPoints,
     outdir,
@@ -112,8 +120,15 @@ export const bundle = async (entryPoints, outdir) => {
       js: 'import{createRequire as __createRequire}from"node:module";const require=__createRequire(import.meta.url);'
     },
     logLevel: "warning",
-    sourcemap: "linked"
+    sourcemap: "linked",
+    write: false
   })
+  // Each file in one step: others may be starting from what is there, or bundling as well.
+  for (const { contents, path } of outputFiles) {
+    mkdirSync(dirname(path), { recursive: true })
+    writeFileSync(`${path}.${process.pid}`, contents)
+    renameSync(`${path}.${process.pid}`, path)
+  }
 }
 
 const build = async () => {

@@ -25,7 +25,7 @@ import { sha256 } from "../protocols/wire/Json.ts"
 import { Bus } from "../runtime/Bus.ts"
 import { DeadLetters } from "../runtime/DeadLetters.ts"
 import { lockDirectory } from "../runtime/DirectoryLock.ts"
-import { NatsUnfit, type RestartBudgetSpent, RunMismatch } from "../runtime/errors.ts"
+import { NatsMissing, NatsUnfit, type RestartBudgetSpent, RunMismatch } from "../runtime/errors.ts"
 import * as InProcessBus from "../runtime/InProcessBus.ts"
 import * as JetStreamJournal from "../runtime/JetStreamJournal.ts"
 import { Journal } from "../runtime/Journal.ts"
@@ -44,6 +44,7 @@ import * as Telemetry from "../runtime/Telemetry.ts"
 import { type Feed, openFeed } from "./market-data/Feed.ts"
 import { FeedSource } from "./market-data/MarketDataAgent.ts"
 import { ModelHost } from "./model-host/ModelHost.ts"
+import { artefactFiles, artefactFolder } from "./model-manager/ArtefactFiles.ts"
 import { NodeContext } from "./NodeContext.ts"
 import { SupervisionTree } from "./node/NodeAgent.ts"
 import {
@@ -83,6 +84,8 @@ export interface RunningNode {
   readonly deadLetters: typeof DeadLetters.Service
   /** Returns when the feed has ended and everything is settled. */
   readonly feedEnded: Effect.Effect<void>
+  /** Stops the agents before the node itself is taken apart: nothing happens after it, and the journal can be read. */
+  readonly stopAgents: Effect.Effect<void>
   /** Fails when the node cannot go on; returns when it should join another run. */
   readonly over: Effect.Effect<"run-changed", RestartBudgetSpent | NatsUnfit>
 }
@@ -119,7 +122,8 @@ const managedServer = (program: string, directory: string, shutdownMs: number) =
           const current = life ?? (yield* begin)
           life = current
           yield* component.running(`port ${current.server.port}`)
-          yield* Effect.onError(current.server.died, () => {
+          // When it is only looked after no longer, it serves on until the node is taken apart.
+          yield* Effect.tapError(current.server.died, () => {
             life = undefined
             return Scope.close(current.own, Exit.void)
           })
@@ -162,9 +166,8 @@ const chooseTransport = (settings: Settings, feed: Feed | undefined, node: NodeI
       )
     }
     if (program === undefined) {
-      return yield* new NatsUnfit({
-        url: "(none)",
-        reason: "nats-server is not installed here: install it, or give the address of one by --nats URL"
+      return yield* new NatsMissing({
+        reason: "nats-server is not installed here, so install it, or give the address of one by --nats URL"
       })
     }
     const { server, spec } = yield* managedServer(program, join(directory, "nats"), settings.node.shutdownMs)
@@ -199,10 +202,8 @@ const chooseRun = (
     const { resumed, settings } = options
     if (feed === undefined) {
       if (external === undefined) {
-        return yield* new NatsUnfit({
-          url: "(none)",
-          reason:
-            "without the market-data agent here, give the address of the server where it is by --nats URL"
+        return yield* new NatsMissing({
+          reason: "the market-data agent is not among the agents here, so say by --nats URL where it is"
         })
       }
       const { incarnation, run } = yield* Effect.provide(awaitRun, external)
@@ -249,6 +250,7 @@ export const start = (options: NodeOptions) =>
     const record = yield* chooseRun(options, feed, external)
     const { run } = record
     const directory = prepareRun(settings, record)
+    if (options.resumed !== undefined) yield* artefactFiles(artefactFolder(directory, settings)).verify
     // In force for everything that this fiber starts from here on.
     yield* Layer.build(
       Telemetry.layer({
@@ -323,7 +325,8 @@ export const start = (options: NodeOptions) =>
       Context.add(FeedSource, { feed: feed as Feed, ended })
     )
     const tree = supervisionTree(settings, transporting.server === undefined ? [] : [transporting.server])
-    supervisor = yield* Effect.provide(Supervisor.start(tree), services)
+    const treeScope = yield* Scope.fork(yield* Effect.scope, ExecutionStrategy.sequential)
+    supervisor = yield* Effect.provide(Supervisor.start(tree), services).pipe(Scope.extend(treeScope))
     yield* Effect.provide(SocketBus.serve(socketPathOf(home)), services)
 
     const runChanged =
@@ -361,6 +364,7 @@ export const start = (options: NodeOptions) =>
       journal,
       deadLetters: Context.get(services, DeadLetters),
       feedEnded: Deferred.await(ended),
+      stopAgents: Scope.close(treeScope, Exit.void),
       over: Effect.raceFirst(
         Effect.zipRight(supervisor.done, Effect.never),
         Effect.raceFirst(runChanged, connectionClosed)

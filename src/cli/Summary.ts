@@ -9,7 +9,6 @@ import type { RunId } from "../protocols/wire/Ids.ts"
 import type { Bus } from "../runtime/Bus.ts"
 import type { BusDisconnected } from "../runtime/errors.ts"
 import { money, signedPercent } from "./format.ts"
-import { table } from "./output.ts"
 
 export interface Summary {
   readonly type: "summary"
@@ -78,5 +77,6 @@ export const renderSummary = (summary: Summary): string => {
     ["buy and hold", `${money(summary.buyAndHoldEquity)} (${gain(summary.buyAndHoldEquity)})`],
     ["wall time", `${(summary.wallTimeMs / 1_000).toFixed(1)} s`]
   ]
-  return table(rows.map(([name, value]) => [`${name}:`, value as string]))
+  const width = Math.max(...rows.map(([name = ""]) => name.length)) + 1
+  return rows.map(([name, value]) => `${`${name}:`.padEnd(width)}  ${value}`).join("\n")
 }

@@ -4,12 +4,15 @@ import { Effect, Option, Stream } from "effect"
 import { callAgent } from "../agents/NodeContext.ts"
 import type { Decision } from "../protocols/Decision.ts"
 import { symbolOf } from "../protocols/Instrument.ts"
+import { deadLettersCounter } from "../protocols/NodeStatus.ts"
 import { BrokerControlRpcs, BrokerRpcs } from "../protocols/rpc/BrokerRpcs.ts"
 import { MarketDataRpcs } from "../protocols/rpc/MarketDataRpcs.ts"
 import { NodeRpcs } from "../protocols/rpc/NodeRpcs.ts"
 import { OrchestratorRpcs } from "../protocols/rpc/OrchestratorRpcs.ts"
 import type { ComponentStatus } from "../protocols/wire/ComponentStatus.ts"
+import { truncateReason } from "../protocols/wire/Ids.ts"
 import { decisionLine } from "./decisionLines.ts"
+import { UsageError } from "./errors.ts"
 import { bytes, instant, money, price, probabilities, signedPercent } from "./format.ts"
 import { table, write, writeJson, writeLine } from "./output.ts"
 
@@ -38,6 +41,8 @@ export const status = ({ json }: Output) =>
         )
       }
       lines.push(`  ${node.tree.children.map(({ name, state }) => `${name} ${state}`).join(", ")}`)
+      const dead = node.counters.find(({ name }) => name === deadLettersCounter)?.value ?? 0
+      if (dead > 0) lines.push(`  ${dead} messages that nobody could act on; the log says why`)
     }
     if (feed === null) lines.push("feed: no market-data agent answers")
     else {
@@ -119,7 +124,23 @@ const decisionText = (decision: Decision): string => {
   ].join("\n")
 }
 
-const parseInstant = (text: string): number => (/^\d+$/.test(text) ? Number(text) : Date.parse(text))
+const parseInstant = (text: string): Effect.Effect<number, UsageError> => {
+  const instant = /^\d+$/.test(text) ? Number(text) : Date.parse(text)
+  return instant >= 0 && instant <= Date.UTC(9999, 11, 31)
+    ? Effect.succeed(instant)
+    : new UsageError({ reason: `The as-of "${text}" is no instant: give ISO 8601, or epoch milliseconds.` })
+}
+
+/** What an agent would refuse to decode is refused here, in the words of the command line. */
+const between = (name: string, value: number, least: number, most: number) =>
+  value >= least && value <= most
+    ? Effect.succeed(value)
+    : new UsageError({ reason: `${name} ${value} is not between ${least} and ${most}.` })
+
+const horizonBarsMax = 10_000
+const latestMax = 10_000
+/** No instrument has a longer name. */
+const symbolCharsMax = 128
 
 export const decide = (
   symbol: string,
@@ -130,11 +151,14 @@ export const decide = (
   }
 ) =>
   Effect.gen(function* () {
-    const orchestrator = yield* callAgent(OrchestratorRpcs, "orchestrator")
     const isWhatIf = Option.isSome(options.horizon) || Option.isSome(options.band)
+    if (Option.isSome(options.horizon)) yield* between("--horizon", options.horizon.value, 1, horizonBarsMax)
+    if (Option.isSome(options.band)) yield* between("--band", options.band.value, Number.MIN_VALUE, 100)
+    const asOf = Option.isSome(options.asOf) ? { asOf: yield* parseInstant(options.asOf.value) } : {}
+    const orchestrator = yield* callAgent(OrchestratorRpcs, "orchestrator")
     const decision = yield* orchestrator.Decide({
-      instrument: symbol,
-      ...(Option.isSome(options.asOf) ? { asOf: parseInstant(options.asOf.value) } : {}),
+      instrument: symbol.slice(0, symbolCharsMax),
+      ...asOf,
       ...(isWhatIf
         ? {
             whatIf: {
@@ -157,11 +181,12 @@ export const decisions = (
   }
 ) =>
   Effect.gen(function* () {
+    const latest = yield* between("--latest", options.latest, 0, latestMax)
     const orchestrator = yield* callAgent(OrchestratorRpcs, "orchestrator")
     const stream = orchestrator.Decisions({
-      latest: options.latest,
+      latest,
       follow: options.follow,
-      ...(Option.isSome(options.symbol) ? { instrument: options.symbol.value } : {})
+      ...(Option.isSome(options.symbol) ? { instrument: options.symbol.value.slice(0, symbolCharsMax) } : {})
     })
     yield* Stream.runForEach(stream, (decision) => {
       if (options.json) return write(decisionLine(decision))
@@ -177,12 +202,13 @@ export const stop = (options: Output & { readonly release: boolean; readonly rea
     const broker = yield* callAgent(BrokerControlRpcs, "broker", "control")
     // Repeated under the same id, a command takes effect once.
     const command = randomBytes(16).toString("hex")
+    const reason = truncateReason(options.reason)
     if (options.release) {
-      const { wasLatched } = yield* broker.ReleaseStop({ command, reason: options.reason })
+      const { wasLatched } = yield* broker.ReleaseStop({ command, reason })
       if (options.json) return yield* writeJson({ type: "release", wasLatched })
       return yield* writeLine(wasLatched ? "trading is on again" : "trading was not stopped")
     }
-    const report = yield* broker.EmergencyStop({ command, reason: options.reason })
+    const report = yield* broker.EmergencyStop({ command, reason })
     if (options.json) return yield* writeJson({ type: "stop", ...report })
     yield* writeLine(
       `${report.state}: ${report.cancelled} orders cancelled, ${report.positions} positions left`
@@ -191,6 +217,11 @@ export const stop = (options: Output & { readonly release: boolean; readonly rea
 
 export const replay = (id: string, options: Output & { readonly deep: boolean }) =>
   Effect.gen(function* () {
+    if (!/^[0-9a-f]{8,32}$/.test(id)) {
+      return yield* new UsageError({
+        reason: `"${id.slice(0, 100)}" is no decision id: give its 32 hexadecimal digits, or at least the first eight.`
+      })
+    }
     const orchestrator = yield* callAgent(OrchestratorRpcs, "orchestrator")
     const replayed = yield* orchestrator.Replay({ decision: id, deep: options.deep })
     if (options.json) return yield* writeJson({ type: "replay", ...replayed })

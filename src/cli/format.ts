@@ -1,13 +1,21 @@
 /** Numbers and instants as people read them. */
 
-export const percent = (share: number, digits = 1): string => `${(share * 100).toFixed(digits)}%`
+/** What is rounded to nothing has no sign. */
+const fixed = (value: number, digits: number): string => {
+  const text = value.toFixed(digits)
+  return /^-[0.]+$/.test(text) ? text.slice(1) : text
+}
 
-export const signedPercent = (share: number, digits = 2): string =>
-  `${share >= 0 ? "+" : ""}${percent(share, digits)}`
+export const percent = (share: number, digits = 1): string => `${fixed(share * 100, digits)}%`
+
+export const signedPercent = (share: number, digits = 2): string => {
+  const text = percent(share, digits)
+  return text.startsWith("-") ? text : `+${text}`
+}
 
 export const money = (quote: number): string => {
-  const [whole = "0", cents = "00"] = Math.abs(quote).toFixed(2).split(".")
-  return `${quote < 0 ? "-" : ""}${whole.replace(/\B(?=(\d{3})+(?!\d))/g, ",")}.${cents}`
+  const [whole = "0", cents = "00"] = fixed(quote, 2).split(".")
+  return `${whole.replace(/\B(?=(\d{3})+(?!\d))/g, ",")}.${cents}`
 }
 
 /** With as many digits as tell its steps apart. */

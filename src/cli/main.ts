@@ -3,6 +3,7 @@
  * the details in the log, and exit code 70, upon which the launcher starts a node again.
  */
 import { Socket } from "node:net"
+import { stripVTControlCharacters } from "node:util"
 import { Args, CliConfig, Command, HelpDoc, Options, Span, ValidationError } from "@effect/cli"
 import { NodeContext as NodePlatform } from "@effect/platform-node"
 import { Cause, Console, Effect, Either, Exit, Fiber, Layer, Logger, LogLevel, Option } from "effect"
@@ -153,7 +154,13 @@ const main = Effect.gen(function* () {
     version,
     summary: Span.text("trading decisions by committee")
   })
-  yield* run(["node", "conclave", ...parsed.right.rest])
+  const defaults = yield* Effect.console
+  const inOneLine: Console.Console = {
+    ...defaults,
+    // What the library has to say about arguments, said as everything else is.
+    error: (text) => defaults.error(`conclave: ${stripVTControlCharacters(String(text)).trim()}`)
+  }
+  yield* Effect.withConsole(run(["node", "conclave", ...parsed.right.rest]), inOneLine)
 })
 
 const report = (cause: Cause.Cause<unknown>): Effect.Effect<number> => {

@@ -102,7 +102,19 @@ const life = (loaded: LoadedSettings, mode: Mode) =>
       yield* mode === "json" ? writeJson(summary) : writeLine(renderSummary(summary))
       return "finished" as const
     })
-    return yield* Effect.raceFirst(node.over, finished)
+    // Asked to stop: what has been decided by then is printed before the node goes.
+    const printRest = Effect.gen(function* () {
+      yield* node.stopAgents
+      yield* printed.reached(yield* node.journal.last(decisionsStream))
+    }).pipe(
+      Effect.interruptible,
+      Effect.disconnect,
+      Effect.timeout(loaded.value.node.shutdownMs * 2),
+      Effect.catchAll((error) => Effect.logWarning(`Not every decision was printed: ${error.message}`))
+    )
+    return yield* Effect.raceFirst(node.over, finished).pipe(
+      Effect.onInterrupt(() => (mode === "json" ? printRest : Effect.void))
+    )
   })
 
 /** Runs until the feed has ended; a node without a feed follows from run to run. */

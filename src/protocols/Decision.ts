@@ -111,7 +111,7 @@ export type Verdict = typeof Verdict.Type
  * - `keep`: nothing new, what is held stays;
  * - `exit`: the pool has turned against what is held;
  * - `stand-aside`: nothing held, nothing wanted;
- * - `degraded`: no quorum, nothing is changed;
+ * - `degraded`: no quorum, or no account to go by: nothing is changed;
  * - `flatten`: the kill switch is on.
  */
 export const Strategy = Schema.Literal("directional", "keep", "exit", "stand-aside", "degraded", "flatten")

@@ -17,6 +17,9 @@ export type Capabilities = typeof Capabilities.Type
 export const Transport = Schema.Literal("in-process", "nats")
 export type Transport = typeof Transport.Type
 
+/** The counter of messages that nobody on the node could act on. */
+export const deadLettersCounter = "dead-letters"
+
 export const NodeStatus = Schema.Struct({
   node: NodeId,
   run: RunId,

@@ -41,6 +41,8 @@ const readyTimeoutMs = 20_000
 /** Without a frame for this long while nothing is asked of it, a child is taken to hang. */
 const silentMaxMs = 10_000
 const watchEveryMs = 50
+/** Between the end of a child's pipe and that of the child. */
+const endedAfterBreakMs = 1_000
 const backlogBytesMax = 256 * 1024 * 1024
 const pageBytes = 4_096
 
@@ -135,7 +137,10 @@ export const start = (options: ChildOptions): Effect.Effect<Child, ChildFailed, 
       }
     }
     yield* Stream.runForEach(readFrames(pipe, Limits.frameBytesMax), take).pipe(
-      Effect.catchAll((error) => end(error.reason)),
+      // A pipe that breaks is that of a child that has died: how, is known in a moment, and says more.
+      Effect.catchAll((error) =>
+        pipe.errored ? Effect.delay(end(error.reason), endedAfterBreakMs) : end(error.reason)
+      ),
       Effect.forkScoped
     )
 

@@ -184,6 +184,32 @@ const originOf = (origins: ReadonlyMap<string, string>, path: string): string =>
 }
 
 /** Decodes the layers, or says what is wrong first. */
+/** Where one of several things may stand, each says that it was expected: said together, that is one reason. */
+const alternatives = (issues: ReadonlyArray<ParseResult.ArrayFormatterIssue>): string | undefined => {
+  const [first] = issues
+  if (first === undefined || issues.length < 2) return undefined
+  const isOfFirst = (issue: ParseResult.ArrayFormatterIssue) => issue.path.join(".") === first.path.join(".")
+  const parsed = issues.map(({ message }) => /^Expected (.+), actual (.+)$/.exec(message))
+  if (!issues.every(isOfFirst)) return undefined
+  const special = issues.find((_, i) => parsed[i] === null)
+  if (special !== undefined) return special.message
+  const expected = parsed.map((match) => (match?.[1] === '""' ? "nothing" : (match?.[1] as string)))
+  return `Expected ${expected.slice(0, -1).join(", ")} or ${expected.at(-1)}, actual ${parsed[0]?.[2]}`
+}
+
+/** A variable that begins like those of a section and is none of its keys: a slip that would pass unseen. */
+const unknownVariable = (
+  keys: ReadonlyArray<Key>,
+  environment: Sources["environment"]
+): string | undefined => {
+  const known = new Set(keys.flatMap((key) => key.environment))
+  const sections = [...new Set(keys.map(({ path }) => words(path.split(".")[0] as string)))]
+  const prefixes = sections.map((name) => `CONCLAVE_${name.replaceAll("-", "_").toUpperCase()}_`)
+  return Object.keys(environment).find(
+    (name) => !known.has(name) && prefixes.some((prefix) => name.startsWith(prefix))
+  )
+}
+
 export const load = <A, I>(
   schema: Schema.Schema<A, I>,
   sources: Sources
@@ -193,6 +219,10 @@ export const load = <A, I>(
     const origins = new Map<string, string>()
     const tree = emptyTree()
     for (const document of sources.documents) overlay(tree, yield* readYaml(document), document.name, origins)
+    const unknown = unknownVariable(keys, sources.environment)
+    if (unknown !== undefined) {
+      return yield* Either.left(invalid("the environment", unknown, "there is no such variable"))
+    }
     for (const key of keys) {
       for (const name of key.environment) {
         const text = sources.environment[name]
@@ -222,9 +252,11 @@ export const load = <A, I>(
       const [first] = issues
       const path = first?.path.join(".") ?? ""
       const more = issues.length > 1 ? ` (and ${issues.length - 1} more)` : ""
-      const reason =
-        first?._tag === "Unexpected" ? "there is no such key" : (first?.message ?? decoded.left.message)
-      return yield* Either.left(invalid(originOf(origins, path), path, `${reason}${more}`))
+      if (first?._tag === "Unexpected") {
+        return yield* Either.left(invalid(originOf(origins, path), path, `there is no such key${more}`))
+      }
+      const reason = alternatives(issues) ?? `${first?.message ?? decoded.left.message}${more}`
+      return yield* Either.left(invalid(originOf(origins, path), path, reason))
     }
     return { value: decoded.right, origins }
   })

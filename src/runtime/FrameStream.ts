@@ -21,6 +21,8 @@ const readChunk = (readable: Readable): Effect.Effect<Buffer, Option.Option<Fram
     const attempt = () => {
       const chunk = readable.read() as Buffer | null
       if (chunk !== null) finish(Effect.succeed(chunk))
+      // It may have broken while nobody was reading.
+      else if (readable.errored) fail(readable.errored)
       else if (readable.readableEnded || readable.destroyed) finish(Effect.fail(Option.none()))
     }
     const end = () => finish(Effect.fail(Option.none()))

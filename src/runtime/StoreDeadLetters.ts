@@ -15,7 +15,8 @@ export const layer = (lettersMax: number): Layer.Layer<DeadLetters, never, Store
       const { read, sql, write } = yield* Store
       const waiting = yield* Mailbox.make<DeadLetter>({ capacity: waitingMax, strategy: "dropping" })
       let total = 0
-      let sinceTrim = 0
+      // The first letter of a life removes what former ones have left: many die before they have written so many.
+      let sinceTrim = trimEvery
 
       const keep = (letter: DeadLetter) => {
         const { consumer, data, reason, subject } = trimmed(letter)

@@ -53,6 +53,13 @@ export class NatsUnfit extends Schema.TaggedError<NatsUnfit>()("NatsUnfit", { ur
   }
 }
 
+/** What is to be done needs a server, and none is given or installed. */
+export class NatsMissing extends Schema.TaggedError<NatsMissing>()("NatsMissing", { reason: Text }) {
+  override get message() {
+    return `A NATS server is needed: ${this.reason}.`
+  }
+}
+
 export class NatsServerFailed extends Schema.TaggedError<NatsServerFailed>()("NatsServerFailed", {
   reason: Text
 }) {

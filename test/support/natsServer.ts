@@ -36,7 +36,9 @@ const spawnServer = (directory: string, port: number): Server => {
   )
   const server: Server = { child, failure: undefined }
   // A test that runs into its time limit never closes its scope.
-  process.once("exit", () => child.kill("SIGKILL"))
+  const killWithTest = () => void child.kill("SIGKILL")
+  process.once("exit", killWithTest)
+  child.once("exit", () => process.off("exit", killWithTest))
   child.once("error", () => {
     server.failure = new Error(notInstalled)
   })

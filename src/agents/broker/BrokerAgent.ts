@@ -32,7 +32,8 @@ import { type AppendError, Journal } from "../../runtime/Journal.ts"
 import { Leases } from "../../runtime/Leases.ts"
 import * as Progress from "../../runtime/Progress.ts"
 import type { Component } from "../../runtime/Supervisor.ts"
-import { type About, enveloped, NodeContext, serveAgent } from "../NodeContext.ts"
+import { inTrace } from "../../runtime/tracing.ts"
+import { type About, enveloped, NodeContext, serveAgent, traceOf } from "../NodeContext.ts"
 import { eventAt, publishEach } from "../publishing.ts"
 import { fillsTopic } from "../topics.ts"
 import { AccountState, empty, evolve, isFlat, snapshotOf } from "./AccountState.ts"
@@ -67,6 +68,7 @@ type Command = ApplyBars | ApplyRound | LatchStop | ReleaseStop
 export const run = (component: Component) =>
   Effect.gen(function* () {
     const { run, settings } = yield* NodeContext
+    const { tracing } = settings.telemetry
     const journal = yield* Journal
     const leases = yield* Leases
     yield* component.standby("waiting for the broker's lease")
@@ -135,9 +137,17 @@ export const run = (component: Component) =>
         case "BarsClosed": {
           const applied = applyBars(state(), event.payload, sequence, settings.costs)
           const origin = about(event.payload.asOf, `bars-${sequence}`, extra)
-          return Effect.zipRight(
-            account.append(BarsApplied, enveloped(origin, applied)),
-            publish(applied.fills, origin)
+          const ordered = new Map(state().open.map(({ asOf, id }) => [id, asOf]))
+          return Effect.all(
+            [
+              account.append(BarsApplied, enveloped(origin, applied)),
+              publish(applied.fills, origin),
+              // A fill belongs to the trace of the decision it comes from, of an earlier as-of than its bars.
+              ...applied.fills.map(({ at, order }) =>
+                inTrace(tracing, "broker.fill", traceOf(run, ordered.get(order) ?? at))(Effect.void)
+              )
+            ],
+            { discard: true }
           )
         }
         case "FeedEnded":
@@ -167,9 +177,9 @@ export const run = (component: Component) =>
           const { asOf } = event.payload
           const applied = applyDecisions(state(), event.payload.decisions, asOf, sequence, settings.broker)
           const extra = { causation: event.id, traceparent: event.traceparent }
-          return Effect.asVoid(
-            account.append(DecisionsApplied, enveloped(about(asOf, `decisions-${sequence}`, extra), applied))
-          )
+          return account
+            .append(DecisionsApplied, enveloped(about(asOf, `decisions-${sequence}`, extra), applied))
+            .pipe(Effect.asVoid, inTrace(tracing, "broker.orders", event.traceparent))
         }).pipe(Effect.tap(() => decisions.advance(sequence))),
       LatchStop: ({ command, reason }) =>
         Effect.gen(function* () {

@@ -52,7 +52,7 @@ const paceOf = (speed: string, timeFrame: TimeFrame): number | null => {
 const splitPath = (text: string): { readonly path: string; readonly instrument?: string } => {
   const equals = text.indexOf("=")
   const slash = text.indexOf("/")
-  if (equals <= 0 || (slash >= 0 && slash < equals)) return { path: text }
+  if (equals <= 0 || equals === text.length - 1 || (slash >= 0 && slash < equals)) return { path: text }
   return { instrument: text.slice(0, equals), path: text.slice(equals + 1) }
 }
 

@@ -7,7 +7,7 @@ import { outputNames } from "../../learning/OpinionModel.ts"
 import * as ChildProcess from "../../runtime/ChildProcess.ts"
 import { ChildFailed } from "../../runtime/errors.ts"
 import type { Component } from "../../runtime/Supervisor.ts"
-import { hostKind, type LoadHeader, type RunAnswer, type RunHeader } from "./frames.ts"
+import { hostKind, type LoadHeader, notLoaded, type RunAnswer, type RunHeader } from "./frames.ts"
 
 /** Rows of one run; float32, row-major. */
 export interface OpinionBatch {
@@ -80,14 +80,39 @@ const make = (options: ModelHostOptions): typeof ModelHost.Service => {
     })
   })
 
-  const load = <E, R>({ child, loaded }: Host, digest: string, artefact: Effect.Effect<Uint8Array, E, R>) =>
-    loaded.has(digest)
-      ? Effect.void
-      : Effect.flatMap(artefact, (bytes) =>
-          child
-            .request(hostKind.load, { digest } satisfies LoadHeader, bytes)
-            .pipe(Effect.tap(() => touch(loaded, digest)))
+  const load = ({ child, loaded }: Host, digest: string, bytes: Uint8Array) =>
+    child
+      .request(hostKind.load, { digest } satisfies LoadHeader, bytes)
+      .pipe(Effect.tap(() => touch(loaded, digest)))
+
+  const runLoaded = ({ child, loaded }: Host, header: RunHeader, body: Uint8Array) =>
+    Effect.suspend(() => {
+      touch(loaded, header.digest)
+      return child.request(hostKind.run, header, body)
+    })
+
+  /** Artefacts are loaded one at a time, each with its run: no other can push it out in between. */
+  const loading = Effect.unsafeMakeSemaphore(1)
+
+  const run = <E, R>(
+    host: Host,
+    artefact: Effect.Effect<Uint8Array, E, R>,
+    header: RunHeader,
+    body: Uint8Array
+  ) => {
+    const { digest } = header
+    const isNotLoaded = (error: unknown) => error instanceof ChildFailed && error.reason === notLoaded
+    const running = runLoaded(host, header, body)
+    const afterLoading = Effect.flatMap(artefact, (bytes) => {
+      const loaded = Effect.zipRight(load(host, digest, bytes), running)
+      return loading.withPermits(1)(
+        Effect.suspend(() =>
+          host.loaded.has(digest) ? Effect.catchIf(running, isNotLoaded, () => loaded) : loaded
         )
+      )
+    })
+    return host.loaded.has(digest) ? Effect.catchIf(running, isNotLoaded, () => afterLoading) : afterLoading
+  }
 
   /** The child lets go of the session that was used least recently, and so do we. */
   const touch = (loaded: Set<string>, digest: string) => {
@@ -106,7 +131,6 @@ const make = (options: ModelHostOptions): typeof ModelHost.Service => {
       Effect.gen(function* () {
         const { columns, rows } = batch
         const current = yield* present
-        yield* load(current, digest, artefact)
         const header: RunHeader = {
           digest,
           inputs: [
@@ -117,8 +141,7 @@ const make = (options: ModelHostOptions): typeof ModelHost.Service => {
           outputs
         }
         const body = Buffer.concat([batch.features, batch.sigma, batch.band].map(bytesOf))
-        touch(current.loaded, digest)
-        const answer = yield* current.child.request(hostKind.run, header, body)
+        const answer = yield* run(current, artefact, header, body)
         const tensors = new Map<string, Float32Array>()
         let at = 0
         for (const { dims, name } of (answer.header as RunAnswer).outputs) {

@@ -2,6 +2,9 @@
 
 export const hostKind = { load: 16, run: 17 } as const
 
+/** The reason of a refusal to run what the host does not hold, or holds no longer. */
+export const notLoaded = "not loaded"
+
 export interface LoadHeader {
   readonly digest: string
 }

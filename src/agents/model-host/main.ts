@@ -7,7 +7,7 @@ import { createHash } from "node:crypto"
 import { Socket } from "node:net"
 import { InferenceSession, Tensor } from "onnxruntime-node"
 import { encodeFrame, type Frame, FrameReader, frameKind } from "../../protocols/wire/Frame.ts"
-import { hostKind, type LoadHeader, type RunHeader, type TensorHeader } from "./frames.ts"
+import { hostKind, type LoadHeader, notLoaded, type RunHeader, type TensorHeader } from "./frames.ts"
 
 const heartbeatEveryMs = 250
 
@@ -54,7 +54,7 @@ const inputsOf = (header: RunHeader, body: Uint8Array): Record<string, Tensor> =
 
 const run = async (id: number, header: RunHeader, body: Uint8Array) => {
   const session = sessions.get(header.digest)
-  if (session === undefined) throw new Error("not loaded")
+  if (session === undefined) throw new Error(notLoaded)
   sessions.delete(header.digest)
   sessions.set(header.digest, session)
   const results = await session.run(inputsOf(header, body))

@@ -10,18 +10,30 @@ import {
   lstatSync,
   mkdirSync,
   openSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
-  writeSync
+  writeFileSync
 } from "node:fs"
 import { join } from "node:path"
-import { Effect } from "effect"
+import { Effect, Schema } from "effect"
 import { ArtefactRefused, StorageFailed, UnknownModel } from "../../protocols/errors.ts"
+import { Digest } from "../../protocols/wire/Ids.ts"
 import { sha256 } from "../../protocols/wire/Json.ts"
 import { Limits } from "../../protocols/wire/Limits.ts"
+import type { Settings } from "../Settings.ts"
+import { ArtefactDamaged } from "./errors.ts"
 
 const extension = ".onnx"
+
+const isDigest = Schema.is(Digest)
+const noDigest = (id: string) =>
+  new ArtefactRefused({ digest: id.slice(0, 64), reason: "its name is no digest" })
+
+/** Where the artefacts of a run are, unless another place is configured. */
+export const artefactFolder = (runDirectory: string, settings: Settings): string =>
+  settings.models.registryPath === "" ? join(runDirectory, "models") : settings.models.registryPath
 
 const failed = (cause: unknown) =>
   new StorageFailed({ reason: cause instanceof Error ? cause.message : String(cause) })
@@ -40,10 +52,22 @@ export const artefactFiles = (folder: string) => {
 
   return {
     folder,
-    has: (digest: string): boolean => existsSync(pathOf(digest)),
+    /**
+     * Reads every artefact once. A run that goes on with one that is damaged would come to other results than it
+     * would have otherwise, and nobody would know.
+     */
+    verify: Effect.suspend((): Effect.Effect<void, ArtefactDamaged> => {
+      const names = existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith(extension)) : []
+      const damaged = names.find(
+        (name) => sha256(readFileSync(join(folder, name))) !== name.slice(0, -extension.length)
+      )
+      return damaged === undefined ? Effect.void : new ArtefactDamaged({ path: join(folder, damaged) })
+    }),
+    has: (digest: string): boolean => isDigest(digest) && existsSync(pathOf(digest)),
 
     write: (digest: string, bytes: Uint8Array): Effect.Effect<void, ArtefactRefused | StorageFailed> =>
       Effect.suspend((): Effect.Effect<void, ArtefactRefused | StorageFailed> => {
+        if (!isDigest(digest)) return noDigest(digest)
         const actual = sha256(bytes)
         if (actual !== digest) {
           return new ArtefactRefused({ digest, reason: `its content has the digest ${actual.slice(0, 12)}` })
@@ -54,7 +78,8 @@ export const artefactFiles = (folder: string) => {
             const temporary = `${pathOf(digest)}.part`
             const handle = openSync(temporary, "w", 0o600)
             try {
-              writeSync(handle, bytes)
+              // As often as it takes: a disk that is nearly full takes a part and says nothing.
+              writeFileSync(handle, bytes)
               fsyncSync(handle)
             } finally {
               closeSync(handle)
@@ -68,6 +93,7 @@ export const artefactFiles = (folder: string) => {
 
     read: (digest: string): Effect.Effect<Uint8Array, UnknownModel | ArtefactRefused | StorageFailed> =>
       Effect.suspend((): Effect.Effect<Uint8Array, UnknownModel | ArtefactRefused | StorageFailed> => {
+        if (!isDigest(digest)) return noDigest(digest)
         const path = pathOf(digest)
         if (!existsSync(path)) return new UnknownModel({ model: digest })
         // A link could lead anywhere, and a second name for the file could change it under our hands.
@@ -84,7 +110,7 @@ export const artefactFiles = (folder: string) => {
       }),
 
     remove: (digest: string): Effect.Effect<void> =>
-      Effect.sync(() => rmSync(pathOf(digest), { force: true }))
+      Effect.sync(() => (isDigest(digest) ? rmSync(pathOf(digest), { force: true }) : undefined))
   }
 }
 

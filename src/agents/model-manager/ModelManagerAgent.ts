@@ -2,8 +2,7 @@
  * The model manager: takes artefacts in, says what serves, and gives artefacts out. An activation is one event of
  * the journal: before it the old version serves, after it the new one, whatever dies in between.
  */
-import { join } from "node:path"
-import { Effect, Request } from "effect"
+import { Effect, Either, Request } from "effect"
 import { ArtefactRefused, DeploymentConflict, StorageFailed, UnknownModel } from "../../protocols/errors.ts"
 import {
   type Deployment,
@@ -23,7 +22,7 @@ import type { AppendError } from "../../runtime/Journal.ts"
 import { Leases } from "../../runtime/Leases.ts"
 import type { Component } from "../../runtime/Supervisor.ts"
 import { enveloped, NodeContext, serveAgent } from "../NodeContext.ts"
-import { artefactFiles } from "./ArtefactFiles.ts"
+import { artefactFiles, artefactFolder } from "./ArtefactFiles.ts"
 import { activeOf, empty, evolve, excessLoss, Registry, surplus } from "./Registry.ts"
 
 const name = "model-manager"
@@ -57,8 +56,8 @@ export const run = (component: Component) =>
     const leases = yield* Leases
     yield* component.standby("waiting for the model manager's lease")
     const lease = yield* leases.acquire(name)
-    const { deploymentThreshold, registryPath, versionsMax } = settings.models
-    const files = artefactFiles(registryPath === "" ? join(directory, "models") : registryPath)
+    const { deploymentThreshold, versionsMax } = settings.models
+    const files = artefactFiles(artefactFolder(directory, settings))
     const registry = yield* Aggregate.open(
       {
         name: "models",
@@ -117,11 +116,15 @@ export const run = (component: Component) =>
         Effect.gen(function* () {
           const { manifest } = command
           const { bytes, digest, fittedAsOf } = manifest
-          const isKnown = state().versions.some((version) => version.digest === digest)
-          if (isKnown && files.has(digest)) return { complete: true, received: bytes }
+          const isKnown =
+            state().versions.some((version) => version.digest === digest) && !state().retired.includes(digest)
+          // One that is damaged is taken in again.
+          const isThere = isKnown && Either.isRight(yield* Effect.either(files.read(digest)))
+          if (isThere) return { complete: true, received: bytes }
           const assembled = yield* assemble(command)
           if (typeof assembled === "number") return { complete: false, received: assembled }
           yield* files.write(digest, assembled)
+          if (isKnown) return { complete: true, received: bytes }
           const event = enveloped(about(fittedAsOf, `published-${digest}`), manifest)
           yield* Effect.mapError(registry.append(VersionPublished, event), storageFailed)
           yield* Effect.mapError(retire, storageFailed)

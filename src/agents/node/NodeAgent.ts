@@ -3,11 +3,12 @@
  * both.
  */
 import { Clock, Context, Effect, Metric, Schedule, Stream } from "effect"
-import type { Capabilities, NodeStatus } from "../../protocols/NodeStatus.ts"
+import { type Capabilities, deadLettersCounter, type NodeStatus } from "../../protocols/NodeStatus.ts"
 import { NodeRpcs } from "../../protocols/rpc/NodeRpcs.ts"
 import type { ComponentStatus } from "../../protocols/wire/ComponentStatus.ts"
 import { epochZero } from "../../protocols/wire/Ids.ts"
 import { Bus } from "../../runtime/Bus.ts"
+import { DeadLetters } from "../../runtime/DeadLetters.ts"
 import { monotonicMs } from "../../runtime/MonotonicClock.ts"
 import type { Component } from "../../runtime/Supervisor.ts"
 import * as Topic from "../../runtime/Topic.ts"
@@ -41,14 +42,16 @@ export const run = (component: Component) =>
     const { node, run, settings } = yield* NodeContext
     const bus = yield* Bus
     const tree = yield* SupervisionTree
+    const letters = yield* DeadLetters
     const now = yield* monotonicMs
     const { agents, heartbeatEveryMs, silentAfterMs } = settings.node
     let capabilities: Capabilities | null = null
     const others = new Map<string, { readonly status: NodeStatus; readonly heardAt: number }>()
 
-    const status = Effect.map(
+    const status = Effect.zipWith(
       counters,
-      (counted): NodeStatus => ({
+      letters.count,
+      (counted, dead): NodeStatus => ({
         node,
         run,
         pid: process.pid,
@@ -58,7 +61,7 @@ export const run = (component: Component) =>
         tree: tree.status(),
         capabilities,
         residentBytes: process.memoryUsage.rss(),
-        counters: counted
+        counters: [{ name: deadLettersCounter, value: dead }, ...counted]
       })
     )
 

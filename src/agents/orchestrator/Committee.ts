@@ -167,6 +167,10 @@ const record = (standing: Standing, decision: Decision, options: CommitteeOption
 export const evolve =
   (options: CommitteeOptions) =>
   (committee: Committee, { payload }: Pick<RoundClosed, "payload">): Committee => {
+    // What was settled, and decisions of a round that is not, change nothing when they come again.
+    if (payload.barsSequence <= committee.barsSequence) return committee
+    const known = new Set(committee.unsettled)
+    const decisions = payload.decisions.filter(({ key }) => !known.has(key.instrument))
     const standings = new Map(committee.standings.map((standing) => [standing.instrument, standing]))
     const at = (instrument: InstrumentId) => standings.get(instrument) ?? newcomer(instrument, options)
     for (const outcome of payload.outcomes) {
@@ -174,19 +178,19 @@ export const evolve =
     }
     let abstentions = 0
     let degraded = 0
-    for (const decision of payload.decisions) {
+    for (const decision of decisions) {
       const { instrument } = decision.key
       standings.set(instrument, record(at(instrument), decision, options))
       abstentions += decision.inputs.answers.filter(({ _tag }) => _tag === "Abstention").length
       if (decision.degraded !== null) degraded++
     }
     const isSettled = payload.part === payload.parts - 1
-    const decided = payload.decisions.map(({ key }) => key.instrument)
+    const decided = decisions.map(({ key }) => key.instrument)
     return {
       barsSequence: isSettled ? payload.barsSequence : committee.barsSequence,
       unsettled: isSettled ? [] : [...committee.unsettled, ...decided],
       rounds: committee.rounds + (isSettled ? 1 : 0),
-      decisions: committee.decisions + payload.decisions.length,
+      decisions: committee.decisions + decisions.length,
       abstentions: committee.abstentions + abstentions,
       degraded: committee.degraded + degraded,
       standings: [...standings.values()]

@@ -90,14 +90,15 @@ export const open = Effect.gen(function* () {
         ([first, second]) =>
           first === undefined || second !== undefined ? new DecisionNotFound({ decision: id }) : read(first)
       ),
-    /** Oldest first, at most `count`, of one instrument or of all. */
-    latest: (count: number, instrument: string | undefined) =>
+    /** Oldest first, at most `count`, accepted up to a place in the stream, of one instrument or of all. */
+    latest: (count: number, instrument: string | undefined, through: Sequence) =>
       Effect.flatMap(
         rows(
           instrument === undefined
-            ? sql<Row>`SELECT id, sequence FROM decision_index ORDER BY sequence DESC, rowid DESC LIMIT ${count}`
-            : sql<Row>`SELECT id, sequence FROM decision_index WHERE instrument = ${instrument}
-                       ORDER BY sequence DESC LIMIT ${count}`
+            ? sql<Row>`SELECT id, sequence FROM decision_index WHERE sequence <= ${through}
+                       ORDER BY sequence DESC, rowid DESC LIMIT ${count}`
+            : sql<Row>`SELECT id, sequence FROM decision_index WHERE sequence <= ${through}
+                       AND instrument = ${instrument} ORDER BY sequence DESC LIMIT ${count}`
         ),
         (found) => Effect.forEach([...found].reverse(), read)
       ),

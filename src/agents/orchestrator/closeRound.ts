@@ -68,6 +68,14 @@ const accountView = (account: AccountSnapshot | null, instrument: InstrumentId):
         stopped: account.stop !== null
       }
 
+/** The models that answered. */
+export const modelVersionsOf = (answers: ReadonlyArray<Answer>): Decision["modelVersions"] =>
+  answers.flatMap((answer) =>
+    answer._tag === "Opinion" && answer.modelVersion !== null
+      ? [{ voter: answer.voter, version: answer.modelVersion }]
+      : []
+  )
+
 /** The decision on one question. */
 export const decideQuestion = (
   question: Question,
@@ -99,11 +107,7 @@ export const decideQuestion = (
     key,
     ...decide(inputs),
     inputs,
-    modelVersions: answers.flatMap((answer) =>
-      answer._tag === "Opinion" && answer.modelVersion !== null
-        ? [{ voter: answer.voter, version: answer.modelVersion }]
-        : []
-    ),
+    modelVersions: modelVersionsOf(answers),
     epoch,
     traceId
   }

@@ -167,12 +167,13 @@ const holdStrategy = (
   expectedReturn: number,
   failed: ReadonlySet<GuardName>
 ): { readonly strategy: Strategy; readonly targetExposure: number } => {
-  const exposure = account?.exposure ?? 0
-  if (account?.stopped === true) return { strategy: "flatten", targetExposure: 0 }
+  // What is held is not known, and a target of zero would sell it.
+  if (account === null) return { strategy: "degraded", targetExposure: 0 }
+  const { exposure } = account
+  if (account.stopped) return { strategy: "flatten", targetExposure: 0 }
   if (failed.has("quorum")) return { strategy: "degraded", targetExposure: exposure }
   if (exposure === 0) return { strategy: "stand-aside", targetExposure: 0 }
-  if (failed.has("staleness") || failed.has("kill-switch"))
-    return { strategy: "keep", targetExposure: exposure }
+  if (failed.has("staleness")) return { strategy: "keep", targetExposure: exposure }
   const hasTurned = Math.sign(expectedReturn) === -Math.sign(exposure)
   return hasTurned || failed.has("skill")
     ? { strategy: "exit", targetExposure: 0 }

@@ -3,19 +3,29 @@
  * says and what follows from it must be the same to the last digit.
  */
 import { Effect, Either, Option } from "effect"
-import type { Decision, DecisionOutcome } from "../../protocols/Decision.ts"
+import { type Decision, type DecisionOutcome, decisionId } from "../../protocols/Decision.ts"
 import type { Answer } from "../../protocols/Opinion.ts"
 import type { Replayed } from "../../protocols/rpc/OrchestratorRpcs.ts"
 import { truncateReason } from "../../protocols/wire/Ids.ts"
 import { canonicalJson } from "../../protocols/wire/Json.ts"
 import type { Voter } from "./askVoters.ts"
+import { modelVersionsOf } from "./closeRound.ts"
 import { decide } from "./decide.ts"
 
-/** Fields of the outcome that differ between the record and what follows from its inputs. */
-export const differencesOf = (decision: Decision, recomputed: DecisionOutcome): ReadonlyArray<string> =>
-  (Object.keys(recomputed) as ReadonlyArray<keyof DecisionOutcome>).filter(
-    (field) => canonicalJson(recomputed[field]) !== canonicalJson(decision[field])
+/** Fields that differ between the record and what follows from the rest of it. */
+export const differencesOf = (decision: Decision, recomputed: DecisionOutcome): ReadonlyArray<string> => {
+  const { answers, question } = decision.inputs
+  const { asOf, instrument, timeFrame } = question
+  const following = {
+    id: decisionId(decision.key),
+    key: { run: decision.key.run, instrument, timeFrame, asOf },
+    ...recomputed,
+    modelVersions: modelVersionsOf(answers)
+  }
+  return (Object.keys(following) as ReadonlyArray<keyof typeof following>).filter(
+    (field) => canonicalJson(following[field]) !== canonicalJson(decision[field])
   )
+}
 
 const probabilityDifference = (recorded: Answer, now: Answer): number | null => {
   if (recorded._tag !== "Opinion" || now._tag !== "Opinion") return null

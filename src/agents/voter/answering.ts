@@ -82,6 +82,7 @@ export const makeAnswering = <State, Encoded, E>(parts: Parts<State, Encoded, E>
     if (![sell, hold, buy, expectedReturn, spread].every(Number.isFinite) || !(total > 0) || spread < 0) {
       return abstain(question, "the model's output is not finite")
     }
+    if (Math.min(sell, hold, buy) < 0) return abstain(question, "the model's output is no distribution")
     return {
       _tag: "Opinion",
       voter: learner.name,

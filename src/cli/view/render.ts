@@ -34,24 +34,59 @@ const reasonText = (decision: Decision): string => {
   return failed === undefined ? decision.strategy : `${decision.strategy} (${failed.guard})`
 }
 
-const instrumentRow = (
-  state: InstrumentState,
-  model: ViewModel,
-  voters: ReadonlyArray<string>
-): ReadonlyArray<string> => {
-  const decision = model.decisions.get(state.instrument)
-  const position = model.account?.positions.find(({ instrument }) => instrument === state.instrument)
-  const answerOf = (voter: string) => decision?.inputs.answers.find((answer) => answer.voter === voter)
-  return [
-    symbolOf(state.instrument),
-    price(state.price),
-    ...voters.map((voter) => opinionText(answerOf(voter))),
-    state.weights.map(({ weight }) => String(Math.round(weight * 100))).join("/"),
-    decision === undefined ? "-" : `${decision.action} ${probabilities(decision.calibrated)}`,
-    decision === undefined ? "" : reasonText(decision),
-    signedPercent(position?.exposure ?? 0, 1),
-    money(position?.profit ?? 0)
-  ]
+const cut = (text: string, chars: number): string =>
+  text.length > chars ? `${text.slice(0, Math.max(chars - 1, 0))}…` : text
+
+/** One thing that is known of an instrument. */
+interface Column {
+  readonly title: string
+  readonly cell: (state: InstrumentState, decision: Decision | undefined) => string
+}
+
+const symbolChars = 16
+const runChars = 32
+
+const columnsOf = (model: ViewModel, voters: ReadonlyArray<string>) => {
+  const positionOf = ({ instrument }: InstrumentState) =>
+    model.account?.positions.find((position) => position.instrument === instrument)
+  const name: Column = {
+    title: "instrument",
+    cell: ({ instrument }) => cut(symbolOf(instrument), symbolChars)
+  }
+  const opinions = voters.map(
+    (voter): Column => ({
+      title: `${short(voter)} s/h/b%`,
+      cell: (_, decision) => opinionText(decision?.inputs.answers.find((answer) => answer.voter === voter))
+    })
+  )
+  const weights: Column = {
+    title: `weights ${[...voters, "baseline"].map(short).join("/")}`,
+    cell: (state) => state.weights.map(({ weight }) => String(Math.round(weight * 100))).join("/")
+  }
+  const last: Column = { title: "price", cell: (state) => price(state.price) }
+  const taken: Column = {
+    title: "decision s/h/b%",
+    cell: (_, decision) =>
+      decision === undefined ? "-" : `${decision.action} ${probabilities(decision.calibrated)}`
+  }
+  const exposure: Column = {
+    title: "exposure",
+    cell: (state) => signedPercent(positionOf(state)?.exposure ?? 0, 1)
+  }
+  const profit: Column = { title: "profit", cell: (state) => money(positionOf(state)?.profit ?? 0) }
+  const because: Column = {
+    title: "because",
+    cell: (_, decision) => (decision === undefined ? "" : reasonText(decision))
+  }
+  return {
+    /** Everything side by side, where there is room. */
+    whole: [[name, last, ...opinions, weights, taken, exposure, profit, because]],
+    /** What it came to, and under it who said what. */
+    stacked: [
+      [name, last, taken, exposure, profit, because],
+      [name, ...opinions, weights]
+    ]
+  }
 }
 
 const votersOf = (model: ViewModel): ReadonlyArray<string> =>
@@ -59,23 +94,29 @@ const votersOf = (model: ViewModel): ReadonlyArray<string> =>
     .map(({ member }) => member)
     .filter((member) => member !== "baseline")
 
-const instrumentsTable = (model: ViewModel, rows: number): ReadonlyArray<string> => {
+const widthOf = (lines: ReadonlyArray<string>): number => Math.max(0, ...lines.map(({ length }) => length))
+
+/** The instruments that fit into so many rows, and how many more there are. */
+const instrumentLines = (model: ViewModel, { columns, rows }: Size): ReadonlyArray<string> => {
   const states = model.standing?.instruments ?? []
   if (states.length === 0) return ["no instruments yet"]
-  const voters = votersOf(model)
-  const header = [
-    "instrument",
-    "price",
-    ...voters.map((voter) => `${short(voter)} s/h/b%`),
-    `weights ${[...voters, "baseline"].map(short).join("/")}`,
-    "decision s/h/b%",
-    "because",
-    "exposure",
-    "profit"
-  ]
-  const shown = states.slice(0, Math.max(rows - 2, 1))
-  const lines = table([header, ...shown.map((state) => instrumentRow(state, model, voters))]).split("\n")
-  return states.length > shown.length ? [...lines, `… and ${states.length - shown.length} more`] : lines
+  const draw = (tables: ReadonlyArray<ReadonlyArray<Column>>) => {
+    const fits = (count: number) => tables.length * (count + 1) + (count < states.length ? 1 : 0) <= rows
+    let count = states.length
+    while (count > 1 && !fits(count)) count--
+    const lines = tables.flatMap((table_) =>
+      table([
+        table_.map(({ title }) => title),
+        ...states
+          .slice(0, count)
+          .map((state) => table_.map(({ cell }) => cell(state, model.decisions.get(state.instrument))))
+      ]).split("\n")
+    )
+    return count < states.length ? [...lines, `… and ${states.length - count} more`] : lines
+  }
+  const { stacked, whole } = columnsOf(model, votersOf(model))
+  const lines = draw(whole)
+  return widthOf(lines) <= columns ? lines : draw(stacked)
 }
 
 const phaseLine = (model: ViewModel): string => {
@@ -92,72 +133,100 @@ const phaseLine = (model: ViewModel): string => {
   return `${feed.phase}: bar ${feed.published}${total}, ${rate}${at}`
 }
 
-const accountLine = (model: ViewModel): string => {
+/** What is to be said one after the other, in a row as long as there is room. */
+type Items = ReadonlyArray<string>
+
+const accountItems = (model: ViewModel): Items => {
   const { account, feed } = model
-  if (account === undefined) return "account: -"
+  if (account === undefined) return ["account: -"]
   const gain = signedPercent(account.equity / account.startingCash - 1)
   const held = feed?.buyAndHoldEquity ?? null
   const versus = held === null ? "" : `, buy and hold ${signedPercent(held / account.startingCash - 1)}`
-  const stop =
-    account.stop === null
-      ? ""
-      : `  STOPPED: ${account.stop.reason} (${account.stop.flat ? "flat" : "not flat"})`
-  return `account: equity ${money(account.equity)} (${gain}${versus}), fills ${account.fills}, fees ${money(account.fees)}, open orders ${account.openOrders}${stop}`
+  const { stop } = account
+  return [
+    `account: equity ${money(account.equity)} (${gain}${versus})`,
+    ...(stop === null ? [] : [`STOPPED (${stop.flat ? "flat" : "not flat"}): ${stop.reason}`]),
+    `fills ${account.fills}`,
+    `fees ${money(account.fees)}`,
+    `open orders ${account.openOrders}`
+  ]
 }
 
-const skillLine = (model: ViewModel): string => {
+const skillItems = (model: ViewModel): Items => {
   const scored = (model.standing?.instruments ?? []).filter(({ outcomes }) => outcomes > 0)
-  if (scored.length === 0) return "skill: no outcomes yet"
+  if (scored.length === 0) return ["skill: no outcomes yet"]
   const outcomes = scored.reduce((sum, state) => sum + state.outcomes, 0)
   const mean = (pick: (state: InstrumentState) => number | null) =>
     scored.reduce((sum, state) => sum + (pick(state) ?? 0) * state.outcomes, 0) / outcomes
   const own = mean(({ logLoss }) => logLoss)
   const base = mean(({ baseLogLoss }) => baseLogLoss)
   const convinced = scored.filter(({ evidence }) => evidence >= Math.log(100)).length
-  return `skill: log loss ${own.toFixed(4)} against ${base.toFixed(4)} of the base rate over ${outcomes} outcomes; evidence beyond 100:1 on ${convinced} of ${scored.length}`
+  return [
+    `skill: log loss ${own.toFixed(4)} against ${base.toFixed(4)} of the base rate over ${outcomes} outcomes`,
+    `evidence beyond 100:1 on ${convinced} of ${scored.length}`
+  ]
 }
+
+const roundItems = ({ standing }: ViewModel): Items => [
+  `rounds ${standing?.rounds ?? 0}`,
+  `decisions ${standing?.decisions ?? 0}`,
+  `degraded ${standing?.degraded ?? 0}`,
+  `abstentions ${standing?.abstentions ?? 0}`
+]
 
 const componentText = ({ name, restarts, state }: ComponentStatus): string =>
   `${name} ${state}${restarts === 0 ? "" : ` (${restarts} restarts)`}`
 
-const agentLines = (model: ViewModel): ReadonlyArray<string> =>
-  model.nodes.flatMap((node) => [
-    `node ${node.node} (process ${node.pid}, ${Math.round(node.residentBytes / 2 ** 20)} MiB):`,
-    ...wrap(node.tree.children.map(componentText), 2)
-  ])
-
-const lineChars = 110
-
-/** Items in a row as long as there is room. */
-const wrap = (items: ReadonlyArray<string>, indent: number): ReadonlyArray<string> => {
+/** Items in rows of so many characters, those after the first indented. */
+const wrap = (items: Items, columns: number): ReadonlyArray<string> => {
   const lines: Array<string> = []
   let line = ""
   for (const item of items) {
-    if (line !== "" && line.length + item.length + 2 > lineChars) {
-      lines.push(line)
-      line = ""
-    }
-    line = line === "" ? " ".repeat(indent) + item : `${line}, ${item}`
+    const longer = line === "" ? item : `${line}, ${item}`
+    // The comma that ends a line takes room as well.
+    if (line !== "" && longer.length + 1 > columns) {
+      lines.push(`${line},`)
+      line = `  ${item}`
+    } else line = longer
   }
-  return line === "" ? lines : [...lines, line]
+  return [...lines, line]
 }
 
+const agentLines = (model: ViewModel, columns: number): ReadonlyArray<string> =>
+  model.nodes.flatMap((node) => {
+    const head = `node ${cut(node.node, runChars)} (process ${node.pid}, ${Math.round(node.residentBytes / 2 ** 20)} MiB): `
+    const [first = "", ...others] = node.tree.children.map(componentText)
+    return wrap([head + first, ...others], columns)
+  })
+
+const help = [
+  "Ctrl-C ends it; `conclave status`",
+  "`decide SYMBOL`",
+  "`decisions --follow`",
+  "`stop --emergency` work from another terminal"
+]
+
+/** Of the rows, the least that is left to the instruments. */
+const instrumentRowsMin = 5
+
 export const render = (model: ViewModel, size: Size): ReadonlyArray<string> => {
-  const agents = agentLines(model)
-  const head = [`conclave  run ${model.run}  ${model.transport}`, phaseLine(model), ""]
-  const foot = [
-    "",
-    accountLine(model),
-    skillLine(model),
-    `rounds ${model.standing?.rounds ?? 0}, decisions ${model.standing?.decisions ?? 0}, degraded ${model.standing?.degraded ?? 0}, abstentions ${model.standing?.abstentions ?? 0}`,
-    "",
-    ...agents,
-    "",
-    "Ctrl-C ends it; `conclave status`, `decide SYMBOL`, `decisions --follow`, `stop --emergency` work from another terminal"
-  ]
-  const room = size.rows - head.length - foot.length
-  const lines = [...head, ...instrumentsTable(model, Math.max(room, 4)), ...foot]
-  return lines
-    .slice(0, size.rows)
-    .map((line) => (line.length > size.columns ? `${line.slice(0, size.columns - 1)}…` : line))
+  const { columns, rows } = size
+  const head = [`conclave  run ${cut(model.run, runChars)}  ${model.transport}`, phaseLine(model)]
+  const figures = [accountItems, skillItems, roundItems].flatMap((items) => wrap(items(model), columns))
+  const spare = rows - head.length - figures.length
+  const every = agentLines(model, columns)
+  const agents = every.slice(0, Math.max(spare - instrumentRowsMin, 1))
+  if (agents.length < every.length) agents[agents.length - 1] = "… and more agents than there is room for"
+  const instruments = instrumentLines(model, { columns, rows: spare - agents.length })
+  const sections = [head, instruments, figures, agents]
+  // Room that is left separates the sections, and says what else there is.
+  let left = rows - sections.reduce((sum, { length }) => sum + length, 0)
+  const lines: Array<string> = []
+  sections.forEach((section, i) => {
+    if (i > 0 && left-- > 0) lines.push("")
+    lines.push(...section)
+  })
+  const hints = wrap(help, columns)
+  if (left > hints.length) lines.push("", ...hints)
+  return lines.slice(0, rows).map((line) => cut(line, columns))
 }
