@@ -1,0 +1,222 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Schema } from "effect"
+import fc from "fast-check"
+import { equityOf } from "../../../src/agents/broker/AccountState.ts"
+import { roundTrip } from "../../../src/market/Costs.ts"
+import { BarsApplied, DecisionsApplied, type Order, StopLatched } from "../../../src/protocols/Account.ts"
+import { asOfAt, barOf } from "../feedEvents.ts"
+import {
+  alpha,
+  bars,
+  beta,
+  costs,
+  decisionOn,
+  decisions,
+  free,
+  lotsOf,
+  openAccount,
+  release,
+  startingCash,
+  stop
+} from "./account.ts"
+
+/** An account that has seen one bar of ALPHA, closing at 100. */
+const marked = () => bars(openAccount(), [barOf(alpha, 0, { open: 99, close: 100 })]).state
+
+/** Half the equity in ALPHA, ordered at 100 and filled at an open of 110. */
+const invested = (exposure = 0.5) =>
+  bars(decisions(marked(), [decisionOn(alpha, 0, exposure)]).state, [
+    barOf(alpha, 1, { open: 110, close: 110 })
+  ]).state
+
+const only = <A>(list: ReadonlyArray<A>): A => {
+  expect(list.length).toBe(1)
+  return list[0] as A
+}
+
+describe("orders from decisions", () => {
+  it("are for as many lots as the exposure comes to at the latest close, rounded towards nothing", () => {
+    const { payload } = decisions(marked(), [decisionOn(alpha, 0, 0.123_456)])
+    const order = only<typeof Order.Type>(payload.orders)
+    expect(order).toMatchObject({
+      instrument: alpha.id,
+      asOf: asOfAt(0),
+      lots: Math.trunc(12_345.6 / (100 * 1e-4))
+    })
+    const short = only(decisions(marked(), [decisionOn(alpha, 0, -0.123_456)]).payload.orders)
+    expect(short.lots).toBe(-order.lots)
+  })
+
+  it("bear the decision that caused them, and an id that follows from it", () => {
+    const decision = decisionOn(alpha, 0, 0.5)
+    const order = only(decisions(marked(), [decision]).payload.orders)
+    expect(order.cause).toBe(decision.id)
+    expect(only(decisions(marked(), [decision]).payload.orders).id).toBe(order.id)
+    expect(only(decisions(marked(), [decisionOn(alpha, 1, 0.5)]).payload.orders).id).not.toBe(order.id)
+  })
+
+  it("are not made of what leaves everything as it is", () => {
+    for (const strategy of ["keep", "degraded"] as const) {
+      const { payload } = decisions(invested(), [decisionOn(alpha, 1, 0, strategy)])
+      expect(payload).toMatchObject({ orders: [], cancellations: [] })
+    }
+  })
+
+  it("are not made for a change that is not worth the trade, but going out always is", () => {
+    const held = lotsOf(invested(), alpha)
+    const equity = Number(equityOf(invested())) / 1e6
+    const exposure = (held * 110 * 1e-4) / equity
+    expect(decisions(invested(), [decisionOn(alpha, 1, exposure + 0.019)]).payload.orders).toEqual([])
+    expect(decisions(invested(), [decisionOn(alpha, 1, exposure + 0.021)]).payload.orders.length).toBe(1)
+    const small = bars(decisions(marked(), [decisionOn(alpha, 0, 0.021)]).state, [
+      barOf(alpha, 1, { open: 50, close: 50 })
+    ]).state
+    expect(only(decisions(small, [decisionOn(alpha, 1, 0, "exit")]).payload.orders).lots).toBe(
+      -lotsOf(small, alpha)
+    )
+  })
+
+  it("replace what is still open of the same instrument, and leave the others'", () => {
+    const both = bars(marked(), [
+      barOf(alpha, 1, { open: 100, close: 100 }),
+      barOf(beta, 1, { open: 50, close: 50 })
+    ]).state
+    const first = decisions(both, [decisionOn(alpha, 1, 0.5), decisionOn(beta, 1, 0.3)])
+    const second = decisions(first.state, [decisionOn(alpha, 2, -0.2)])
+    const [ofAlpha, ofBeta] = first.payload.orders
+    expect(only(second.payload.cancellations).order).toBe(ofAlpha?.id)
+    expect(second.state.open.map(({ id }) => id)).toEqual([ofBeta?.id, only(second.payload.orders).id])
+  })
+
+  it("are one order when the same decision comes twice before it has filled", () => {
+    const decision = decisionOn(alpha, 0, 0.5)
+    const once = decisions(marked(), [decision]).state
+    expect(decisions(once, [decision]).state.open).toEqual(once.open)
+  })
+
+  it("are not made of an instrument without a price, nor by an account without equity", () => {
+    expect(decisions(marked(), [decisionOn(beta, 0, 0.5)]).payload.orders).toEqual([])
+    const ruined = { ...marked(), ledger: { ...marked().ledger, cash: 0n } }
+    expect(decisions(ruined, [decisionOn(alpha, 0, 0.5)]).payload.orders).toEqual([])
+  })
+})
+
+describe("fills", () => {
+  const ordered = (exposure: number) => decisions(marked(), [decisionOn(alpha, 0, exposure)]).state
+  const next = barOf(alpha, 1, { open: 110, close: 120 })
+
+  it("are at the next bar's open, moved against the account, and never at the price decided on", () => {
+    const buy = only(bars(ordered(0.5), [next]).payload.fills)
+    expect(buy).toMatchObject({ at: next.openTime, priceTicks: Math.ceil((110 * 1.0002) / 0.01) })
+    const sell = only(bars(ordered(-0.5), [next]).payload.fills)
+    expect(sell.priceTicks).toBe(Math.floor((110 * 0.9998) / 0.01))
+    expect(bars(ordered(0.5), [next], free).payload.fills[0]?.priceTicks).toBe(11_000)
+  })
+
+  it("of a close-only series are at the next close", () => {
+    const closeOnly = barOf(alpha, 1, { open: 110, close: 120, closeOnly: true })
+    const fill = only(bars(ordered(0.5), [closeOnly], free).payload.fills)
+    expect(fill).toMatchObject({ at: closeOnly.closeTime, priceTicks: 12_000 })
+  })
+
+  it("do not happen on the bar that was decided on, however often it comes", () => {
+    const again = bars(ordered(0.5), [barOf(alpha, 0, { open: 99, close: 100 })])
+    expect(again.payload.fills).toEqual([])
+    expect(again.state.open.length).toBe(1)
+  })
+
+  it("wait while nobody trades, and while the instrument has no bar", () => {
+    const silent = bars(ordered(0.5), [barOf(alpha, 1, { open: 110, close: 110, volume: 0 })])
+    expect(silent.payload.fills).toEqual([])
+    const elsewhere = bars(silent.state, [barOf(beta, 2, { open: 50, close: 50 })])
+    expect(elsewhere.payload.fills).toEqual([])
+    const fill = only(bars(elsewhere.state, [barOf(alpha, 3, { open: 90, close: 90 })]).payload.fills)
+    expect(fill.at).toBe(barOf(alpha, 3, { open: 90, close: 90 }).openTime)
+  })
+
+  it("cost at least what was said: going in and out at one price loses the round trip", () => {
+    const flatBar = (index: number) => barOf(alpha, index, { open: 100, close: 100 })
+    const inside = bars(ordered(0.5), [flatBar(1)]).state
+    const out = bars(decisions(inside, [decisionOn(alpha, 1, 0, "exit")]).state, [flatBar(2)]).state
+    expect(lotsOf(out, alpha)).toBe(0)
+    const lost = Number(startingCash - equityOf(out)) / 1e6
+    const expected = 0.5 * 100_000 * roundTrip(costs)
+    expect(lost).toBeGreaterThanOrEqual(expected)
+    // Ticks are rounded against the account: two of them, on five hundred units.
+    expect(lost).toBeLessThan(expected + 2 * 0.01 * 500)
+  })
+
+  it("pay their fee on what was traded", () => {
+    const fill = only(bars(ordered(0.5), [next]).payload.fills)
+    const traded = fill.lots * 1e-4 * fill.priceTicks * 0.01
+    expect(fill.fee / 1e6).toBeCloseTo(traded * 5e-4, 5)
+  })
+})
+
+describe("the kill switch", () => {
+  it("cancels what is pending, orders everything back, and takes no decision from then on", () => {
+    const pending = decisions(invested(), [decisionOn(alpha, 1, -0.5)]).state
+    const { payload, state } = stop(pending, "stop-0001")
+    expect(state.stop).toEqual({ command: "stop-0001", reason: "enough is enough" })
+    expect(payload.cancellations.map(({ order }) => order)).toEqual(pending.open.map(({ id }) => id))
+    expect(only(payload.orders)).toMatchObject({ lots: -lotsOf(pending, alpha), cause: "stop-0001" })
+    expect(state.open).toEqual(payload.orders)
+    const after = decisions(state, [decisionOn(alpha, 2, 0.9), decisionOn(alpha, 2, 0, "flatten")])
+    expect(after.payload).toMatchObject({ orders: [], cancellations: [] })
+    expect(after.state.open).toEqual(payload.orders)
+  })
+
+  it("is flat at the next bar, short positions bought back as well", () => {
+    for (const exposure of [0.5, -0.5]) {
+      const { state } = stop(invested(exposure), "stop-0001")
+      expect(lotsOf(state, alpha)).not.toBe(0)
+      const after = bars(state, [barOf(alpha, 2, { open: 105, close: 105 })]).state
+      expect(lotsOf(after, alpha)).toBe(0)
+      expect(after.open).toEqual([])
+    }
+  })
+
+  it("pulled again while it flattens replaces its own orders, and does not sell twice", () => {
+    const first = stop(invested(), "stop-0001").state
+    const second = stop(first, "stop-0002").state
+    expect(second.open.length).toBe(1)
+    expect(lotsOf(bars(second, [barOf(alpha, 2, { open: 105, close: 105 })]).state, alpha)).toBe(0)
+  })
+
+  it("lets trading go on after its release, with the next decision", () => {
+    const released = release(stop(invested(), "stop-0001").state, "release-1")
+    const again = decisions(released, [decisionOn(alpha, 2, 0.5)])
+    expect(again.payload.cancellations.length).toBe(1)
+    expect(again.state.stop).toBeNull()
+  })
+
+  it("latches an account that holds nothing, too", () => {
+    const { payload, state } = stop(marked(), "stop-0001")
+    expect(payload).toMatchObject({ orders: [], cancellations: [] })
+    expect(state.stop).not.toBeNull()
+  })
+})
+
+describe("what the broker writes", () => {
+  it("is what a reader of its stream accepts, whatever prices and exposures come", () => {
+    const price = fc.integer({ min: 1, max: 50_000_000 }).map((ticks) => ticks / 100)
+    fc.assert(
+      fc.property(
+        price,
+        price,
+        price,
+        fc.double({ min: -3, max: 3, noNaN: true }),
+        (first, second, third, exposure) => {
+          const start = bars(openAccount(), [barOf(alpha, 0, { open: first, close: first })])
+          const ordered = decisions(start.state, [decisionOn(alpha, 0, exposure)])
+          const filled = bars(ordered.state, [barOf(alpha, 1, { open: second, close: third })])
+          const stopped = stop(filled.state, "stop-0001")
+          expect(Schema.is(BarsApplied.schema)(start.payload)).toBe(true)
+          expect(Schema.is(DecisionsApplied.schema)(ordered.payload)).toBe(true)
+          expect(Schema.is(BarsApplied.schema)(filled.payload)).toBe(true)
+          expect(Schema.is(StopLatched.schema)(stopped.payload)).toBe(true)
+        }
+      )
+    )
+  })
+})

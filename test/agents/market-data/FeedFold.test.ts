@@ -1,0 +1,84 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Schema } from "effect"
+import { buyAndHoldEquity, empty, evolve, FeedFold } from "../../../src/agents/market-data/FeedFold.ts"
+import { oneWay } from "../../../src/market/Costs.ts"
+import type { BarsEvent } from "../../../src/protocols/Bar.ts"
+import { asOfAt, barOf, closed, ended, instrumentOf, opened } from "../feedEvents.ts"
+
+const alpha = instrumentOf("ALPHA")
+const beta = instrumentOf("BETA")
+const costs = { feeBps: 5, halfSpreadBps: 1, slippageBps: 1 }
+const free = { feeBps: 0, halfSpreadBps: 0, slippageBps: 0 }
+
+const fold = (...events: ReadonlyArray<BarsEvent>): FeedFold => events.reduce(evolve, empty)
+const bar = (index: number, open: number, close: number, instrument = alpha) =>
+  barOf(instrument, index, { open, close })
+
+describe("the state of the feed", () => {
+  it("counts as-ofs and bars, through the warm-up to the end", () => {
+    const events = [
+      opened([alpha, beta], { warmUp: 2 }),
+      closed(0, [bar(0, 1, 2), bar(0, 1, 2, beta)], true),
+      closed(1, [bar(1, 2, 3)], true),
+      closed(2, [bar(2, 3, 4)])
+    ]
+    expect(fold(...events.slice(0, 1))).toMatchObject({
+      isOpen: true,
+      next: 0,
+      isWarmUp: true,
+      instruments: 2
+    })
+    expect(fold(...events.slice(0, 3))).toMatchObject({ next: 2, bars: 3, isWarmUp: true, canTrade: false })
+    expect(fold(...events)).toMatchObject({
+      next: 3,
+      bars: 4,
+      asOf: asOfAt(2),
+      isWarmUp: false,
+      hasEnded: false
+    })
+    expect(fold(...events, ended(asOfAt(2))).hasEnded).toBe(true)
+  })
+
+  it("buys and holds from the first price at which a decision could have filled, and not before", () => {
+    const events = [
+      opened([alpha], { warmUp: 1 }),
+      closed(0, [bar(0, 10, 20)], true),
+      // The first as-of that is decided on: what it decides fills at the next open.
+      closed(1, [bar(1, 20, 40)]),
+      closed(2, [bar(2, 50, 60)]),
+      closed(3, [bar(3, 60, 100)])
+    ]
+    expect(buyAndHoldEquity(fold(...events.slice(0, 3)), 1_000, free)).toBe(1_000)
+    expect(buyAndHoldEquity(fold(...events.slice(0, 4)), 1_000, free)).toBeCloseTo(1_200, 9)
+    expect(buyAndHoldEquity(fold(...events), 1_000, free)).toBeCloseTo(2_000, 9)
+  })
+
+  it("pays for going in, splits the cash evenly, and leaves in cash what never traded", () => {
+    const events = [opened([alpha, beta]), closed(0, [bar(0, 10, 10)]), closed(1, [bar(1, 10, 20)])]
+    expect(buyAndHoldEquity(fold(...events), 1_000, free)).toBeCloseTo(500 + 1_000, 9)
+    expect(buyAndHoldEquity(fold(...events), 1_000, costs)).toBeCloseTo(500 + 1_000 * (1 - oneWay(costs)), 9)
+    expect(buyAndHoldEquity(empty, 1_000, costs)).toBe(1_000)
+  })
+
+  it("fills a close-only series at its close", () => {
+    const closeOnly = (index: number, close: number) =>
+      barOf(alpha, index, { open: close, close, closeOnly: true })
+    const state = fold(
+      opened([alpha]),
+      closed(0, [closeOnly(0, 10)]),
+      closed(1, [closeOnly(1, 20)]),
+      closed(2, [closeOnly(2, 30)])
+    )
+    expect(buyAndHoldEquity(state, 1_000, free)).toBeCloseTo(1_500, 9)
+  })
+
+  it("goes on from a snapshot as if it had never been written", () => {
+    const events = [
+      opened([alpha]),
+      ...Array.from({ length: 6 }, (_, i) => closed(i, [bar(i, 10 + i, 11 + i)]))
+    ]
+    const json = Schema.parseJson(FeedFold)
+    const half = Schema.decodeSync(json)(Schema.encodeSync(json)(fold(...events.slice(0, 3))))
+    expect(events.slice(3).reduce(evolve, half)).toEqual(fold(...events))
+  })
+})
