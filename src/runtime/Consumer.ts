@@ -31,7 +31,7 @@ export interface ConsumerOptions<Types extends ReadonlyArray<EventType.AnyEventT
  * Consumers commit on a common beat, so that what has gathered with all of them by then shares one commit, however
  * fast the streams flow.
  */
-const beatMs = 10
+const beatMs = 50
 const retryAfterMs = 25
 const retryAfterMaxMs = 2_000
 

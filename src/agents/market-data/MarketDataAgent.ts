@@ -30,6 +30,8 @@ export class FeedSource extends Context.Tag("conclave/FeedSource")<
 
 /** Whoever has to settle an as-of may be away for a while: it is asked until it answers. */
 const untilAnswered = Schedule.spaced("100 millis")
+/** A paced feed that is later than this lets the time go that it has lost. */
+const lateMaxMs = 1_000
 /** Of one try to have an as-of settled. A round waits for its voters as long as it has to. */
 const settleDeadlineMs = 120_000
 
@@ -113,8 +115,8 @@ export const run = (component: Component) =>
         if (index === feed.warmUp) due = now()
         if (!isLockStep) {
           yield* Effect.sleep(Math.max(0, due - now()))
-          // After a pause of the machine the feed goes on in step, it does not catch up in a burst.
-          due = Math.max(due, now() - (feed.paceMs as number)) + (feed.paceMs as number)
+          // A late bar does not make the next one late. After a pause of the machine the feed does not catch up.
+          due = Math.max(due, now() - lateMaxMs) + (feed.paceMs as number)
         }
         const asOf = Math.max(...bars.map(({ closeTime }) => closeTime))
         const knownAt = isLockStep ? asOf : yield* Clock.currentTimeMillis

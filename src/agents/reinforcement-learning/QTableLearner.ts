@@ -22,6 +22,7 @@ import {
 import type { FeatureSchema } from "../../protocols/Model.ts"
 import { TimeFrame } from "../../protocols/TimeFrame.ts"
 import { contentHash } from "../../protocols/wire/Json.ts"
+import { breathe } from "../../runtime/breathe.ts"
 import type { Settings } from "../Settings.ts"
 import {
   type CloseHistory,
@@ -51,8 +52,8 @@ const flat = 1
 
 /** Share of the remembered bars that it trains on; the rest calibrates. */
 const trainShare = 0.7
-/** Steps between two chances for others to run: about two milliseconds. */
-const sliceSteps = 20_000
+/** Steps between two chances for others to run: under a millisecond, since a round waits for many of them. */
+const sliceSteps = 2_000
 const purpose = "reinforcement-learning"
 
 const Encoded = Schema.Struct({
@@ -224,7 +225,7 @@ export const qTableLearner = (settings: Settings): Learner<QState, Encoded> => {
         episodes: rl.episodes * courses.length,
         key: [settings.run.seed, purpose, "all", asOf]
       })
-      while (!training.run(sliceSteps).done) yield* Effect.yieldNow()
+      while (!training.run(sliceSteps).done) yield* breathe
       const judged = judge(forecastsOf(courses, training.q, settings))
       if (judged === undefined) return undefined
       const steps = courses.reduce((sum, { split, start }) => sum + split - start, 0)
