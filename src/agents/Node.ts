@@ -31,6 +31,7 @@ import * as JetStreamJournal from "../runtime/JetStreamJournal.ts"
 import { Journal } from "../runtime/Journal.ts"
 import * as NatsBus from "../runtime/NatsBus.ts"
 import * as NatsConnection from "../runtime/NatsConnection.ts"
+import * as NatsConsumers from "../runtime/NatsConsumers.ts"
 import * as NatsLeases from "../runtime/NatsLeases.ts"
 import * as NatsRuns from "../runtime/NatsRuns.ts"
 import * as NatsServer from "../runtime/NatsServer.ts"
@@ -54,6 +55,7 @@ import {
   nodeIdOf,
   prepareRun,
   type RunRecord,
+  rememberRun,
   runSettings
 } from "./RunDirectory.ts"
 import type { Settings } from "./Settings.ts"
@@ -101,12 +103,12 @@ const lookForRunEvery = "500 millis"
 const unnamed = () => randomBytes(8).toString("hex")
 
 /** The server of one's own, as a component: its first life begins with the node, the others are its supervisor's. */
-const managedServer = (program: string, directory: string, shutdownMs: number) =>
+const managedServer = (options: Parameters<typeof NatsServer.start>[0], shutdownMs: number) =>
   Effect.gen(function* () {
     const scope = yield* Effect.scope
     const begin = Effect.gen(function* () {
       const own = yield* Scope.fork(scope, ExecutionStrategy.sequential)
-      const server = yield* Scope.extend(NatsServer.start({ program, directory }), own).pipe(
+      const server = yield* Scope.extend(NatsServer.start(options), own).pipe(
         Effect.onError((cause) => Scope.close(own, Exit.failCause(cause)))
       )
       return { own, server }
@@ -145,9 +147,16 @@ const connect = (settings: Settings, url: Redacted.Redacted<string>, node: NodeI
     NatsConnection.layer({ url, name: `conclave ${node}`, connectTimeoutMs: settings.bus.connectTimeoutMs })
   )
 
-const chooseTransport = (settings: Settings, feed: Feed | undefined, node: NodeId, directory: string) =>
+const chooseTransport = (
+  settings: Settings,
+  feed: Feed | undefined,
+  node: NodeId,
+  directory: string,
+  before: Transport | undefined
+) =>
   Effect.gen(function* () {
-    const { transport } = settings.bus
+    // A run that goes on finds its journal where it has been.
+    const transport = settings.bus.transport === "auto" ? (before ?? "auto") : settings.bus.transport
     const program = NatsServer.findNatsServer()
     const isPaced = feed !== undefined && feed.paceMs !== null
     const wantsServer = transport === "nats" || (transport === "auto" && isPaced && program !== undefined)
@@ -157,7 +166,9 @@ const chooseTransport = (settings: Settings, feed: Feed | undefined, node: NodeI
       server: undefined,
       detail
     })
-    if (transport === "in-process") return inProcess("within this process, as configured")
+    if (transport === "in-process") {
+      return inProcess(`within this process, ${before === undefined ? "as configured" : "as before"}`)
+    }
     if (!wantsServer) {
       return inProcess(
         isPaced
@@ -170,7 +181,10 @@ const chooseTransport = (settings: Settings, feed: Feed | undefined, node: NodeI
         reason: "nats-server is not installed here, so install it, or give the address of one by --nats URL"
       })
     }
-    const { server, spec } = yield* managedServer(program, join(directory, "nats"), settings.node.shutdownMs)
+    const { server, spec } = yield* managedServer(
+      { program, directory: join(directory, "nats"), consumers: settings.bus.consumers },
+      settings.node.shutdownMs
+    )
     const nats = yield* connect(settings, server.url, node)
     return {
       transport: "nats",
@@ -265,13 +279,22 @@ export const start = (options: NodeOptions) =>
 
     const transporting: Transporting =
       external === undefined
-        ? yield* chooseTransport(settings, feed, node, directory)
+        ? yield* chooseTransport(settings, feed, node, directory, options.resumed?.transport)
         : {
             transport: "nats",
             nats: external,
             server: undefined,
             detail: Context.get(external, NatsConnection.NatsConnection).address
           }
+    const before = options.resumed?.transport
+    if (before !== undefined && before !== transporting.transport) {
+      const where = before === "nats" ? "in NATS" : "in the files of its node"
+      return yield* new RunMismatch({
+        run,
+        reason: `its journal is ${where}, which --transport or --nats rules out`
+      })
+    }
+    rememberRun(settings, { ...record, transport: transporting.transport })
     if (external !== undefined && feed !== undefined) {
       yield* Effect.provide(NatsRuns.announce({ run, incarnation: record.incarnation }), external)
     }
@@ -317,6 +340,11 @@ export const start = (options: NodeOptions) =>
 
     const journal = Context.get(context, Journal)
     const decisionsFrom = yield* journal.last(decisionsStream)
+    if (nats !== undefined) {
+      for (const name of settings.bus.consumers) {
+        yield* Effect.provide(NatsConsumers.offerConsumer({ run, stream: decisionsStream, name }), nats)
+      }
+    }
     let supervisor: Supervisor.Supervisor | undefined
     const status = (): ComponentStatus => (supervisor as Supervisor.Supervisor).status()
     const services = context.pipe(

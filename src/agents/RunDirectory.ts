@@ -3,22 +3,15 @@
  * its records follow from, so that its repetition has the same name and the same bytes; any other is named by when
  * it began.
  */
-import {
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync
-} from "node:fs"
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { Effect, Either, Schema } from "effect"
 import { stringify } from "yaml"
+import { Transport } from "../protocols/NodeStatus.ts"
 import { type NodeId, NodeId as NodeIdSchema, RunId } from "../protocols/wire/Ids.ts"
 import { contentHash } from "../protocols/wire/Json.ts"
 import { RunNotFound } from "../runtime/errors.ts"
+import { makeDirectory } from "../runtime/makeDirectory.ts"
 import type { Feed } from "./market-data/Feed.ts"
 import type { Settings } from "./Settings.ts"
 
@@ -30,7 +23,9 @@ export const RunRecord = Schema.Struct({
   /** Tells two runs of one name apart: the second begins with empty streams. */
   incarnation: Schema.String,
   /** The configuration that the run was begun with, as YAML: what `--resume` starts from. */
-  settings: Schema.String
+  settings: Schema.String,
+  /** Where its messages go, and with them its journal. */
+  transport: Schema.optional(Transport)
 })
 export type RunRecord = typeof RunRecord.Type
 
@@ -130,20 +125,26 @@ const removeOldRuns = (folder: string, keep: string, runsMax: number) => {
 }
 
 /**
- * The run's folder, with its record in it. What is there of another incarnation of the same name is removed: its
- * positions are in streams that are gone.
+ * The run's folder. What is there of another incarnation of the same name is removed: its positions are in streams
+ * that are gone.
  */
 export const prepareRun = (settings: Settings, record: RunRecord): string => {
   const node = nodeDirectory(settings)
   const directory = runDirectory(node, record.run)
   if (read(directory)?.incarnation !== record.incarnation) rmSync(directory, { recursive: true, force: true })
-  mkdirSync(directory, { recursive: true, mode: 0o700 })
+  makeDirectory(directory)
   removeOldRuns(join(node, "runs"), record.run, settings.store.runsMax)
+  rememberRun(settings, record)
+  return directory
+}
+
+/** Writes the record into the run's folder, and that this run is the latest. */
+export const rememberRun = (settings: Settings, record: RunRecord): void => {
+  const node = nodeDirectory(settings)
   const write = (path: string, text: string) => {
     writeFileSync(`${path}.part`, text, { mode: 0o600 })
     renameSync(`${path}.part`, path)
   }
-  write(join(directory, recordFile), Schema.encodeSync(RunRecordText)(record))
+  write(join(runDirectory(node, record.run), recordFile), Schema.encodeSync(RunRecordText)(record))
   write(join(node, latestFile), record.run)
-  return directory
 }

@@ -55,6 +55,9 @@ export const BusSettings = Schema.Struct({
     described("nats://user:password@host:port; empty for none"),
     env("NATS_URL")
   ),
+  consumers: Schema.Array(Identifier).pipe(
+    described("durable consumers of the decisions that are made for programs outside")
+  ),
   connectTimeoutMs: Ms,
   callDeadlineMs: Ms.pipe(described("of calls between agents that set none of their own"))
 })

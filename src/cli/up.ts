@@ -128,7 +128,11 @@ export const up = (loaded: LoadedSettings, options: { readonly json: boolean }) 
     if (!existsSync(modelHostScript()))
       return yield* Effect.dieMessage(`${modelHostScript()} has not been built`)
     for (;;) {
-      const result = yield* Effect.scoped(life(loaded, mode))
+      const result = yield* Effect.scoped(life(loaded, mode)).pipe(
+        Effect.onInterrupt(() =>
+          mode === "view" ? note("conclave: stopped; `npm start -- --resume` goes on from here") : Effect.void
+        )
+      )
       if (result === "finished") return
       yield* note("conclave: another run has begun; joining it")
     }

@@ -5,7 +5,7 @@
 import { Effect, Schedule, Stream } from "effect"
 import * as EventType from "../protocols/wire/EventType.ts"
 import type { Epoch, Sequence } from "../protocols/wire/Ids.ts"
-import { decodeRecord, type FoldDefinition, loadSnapshot, saveSnapshot } from "./Fold.ts"
+import { decodeRecord, type FoldDefinition, loadSnapshot, refuseGap, saveSnapshot } from "./Fold.ts"
 import { type AppendError, Journal } from "./Journal.ts"
 import { retrying } from "./retrying.ts"
 import { Store } from "./Store.ts"
@@ -51,8 +51,12 @@ export const open = <State, Encoded, Types extends ReadonlyArray<EventType.AnyEv
     const snapshot = yield* loadSnapshot(definition)
     let state = snapshot.state
     let sinceSnapshot = 0
+    let at: number = snapshot.sequence
     yield* Stream.runForEach(journal.replay(stream, snapshot.sequence, sequence), (record) =>
-      Effect.map(decodeRecord(name, decode, record), (event) => {
+      Effect.gen(function* () {
+        yield* refuseGap(name, at, record)
+        at = record.sequence
+        const event = yield* decodeRecord(name, decode, record)
         if (event === undefined) return
         state = definition.evolve(state, event, record.sequence)
         sinceSnapshot++

@@ -57,8 +57,14 @@ export const open = <const Types extends ReadonlyArray<EventType.AnyEventType>>(
     const receipt = (sequence: number, attempts: number) =>
       sql`INSERT OR REPLACE INTO cursors ${sql.insert({ consumer: name, sequence, attempts })}`
 
-    const dead = (record: JournalRecord, reason: string) =>
-      letters.record({ consumer: name, subject: `${stream}/${record.sequence}`, reason, data: record.data })
+    const dead = ({ data, sequence }: JournalRecord, reason: string) =>
+      letters.record({
+        consumer: name,
+        subject: `${stream}/${sequence}`,
+        reason,
+        data,
+        record: `${name}/${stream}/${sequence}`
+      })
 
     /**
      * The rows of one record. What does not decode is taken out of the way first: dead letters are written by
@@ -79,15 +85,20 @@ export const open = <const Types extends ReadonlyArray<EventType.AnyEventType>>(
       return Effect.succeed([sql`INSERT OR IGNORE INTO parked ${sql.insert(parked)}`])
     }
 
+    /** Whether a try stands in the receipt that a success has to take back. */
+    let isCounted = false
     const applyAll = (records: ReadonlyArray<JournalRecord>) =>
       Effect.flatMap(Effect.forEach(records, prepare), (prepared) => {
         const rows = prepared.flat()
         // What made no rows may come again after a restart: no receipt is written for it alone.
-        if (rows.length === 0) return Effect.void
-        return store.write(`apply events to ${name}`, [
-          ...rows,
-          receipt((records.at(-1) as JournalRecord).sequence, 0)
-        ])
+        if (rows.length === 0 && !isCounted) return Effect.void
+        return store
+          .write(`apply events to ${name}`, [...rows, receipt((records.at(-1) as JournalRecord).sequence, 0)])
+          .pipe(
+            Effect.tap(() => {
+              isCounted = false
+            })
+          )
       })
 
     const applyOne = Effect.fnUntraced(function* (record: JournalRecord, attemptsBefore: number) {
@@ -95,6 +106,7 @@ export const open = <const Types extends ReadonlyArray<EventType.AnyEventType>>(
       for (let attempts = attemptsBefore + 1; attempts <= options.triesMax; attempts++) {
         // On disk before it is made; if even that fails, the store is at fault and not the event.
         yield* store.write("count a try", [receipt(progress.current(), attempts)])
+        isCounted = true
         const result = yield* Effect.either(applyAll([record]))
         if (Either.isRight(result)) return
         reason = result.left.reason
@@ -105,13 +117,24 @@ export const open = <const Types extends ReadonlyArray<EventType.AnyEventType>>(
       yield* store.write("pass over an event", [receipt(record.sequence, 0)])
     })
 
-    let attemptsLeftOver = cursor?.attempts ?? 0
+    let attempts = cursor?.attempts ?? 0
+    let isFirst = true
     const applyBatch = Effect.fnUntraced(function* (records: ReadonlyArray<JournalRecord>) {
-      const isWhole = attemptsLeftOver === 0 && Either.isRight(yield* Effect.either(applyAll(records)))
+      let isWhole = false
+      if (attempts === 0) {
+        // A life may end of its first events: they are counted before they are tried.
+        if (isFirst) yield* store.write("count a try", [receipt(progress.current(), 1)])
+        isCounted = isFirst
+        isWhole = Either.isRight(yield* Effect.either(applyAll(records)))
+        // Of several, nobody knows which one it was.
+        if (!isWhole && records.length === 1) attempts = 1
+        if (!isWhole) yield* Effect.sleep(retryAfterMs)
+      }
+      isFirst = false
       if (!isWhole) {
         for (const record of records) {
-          yield* applyOne(record, attemptsLeftOver)
-          attemptsLeftOver = 0
+          yield* applyOne(record, attempts)
+          attempts = 0
           progress.advance(record.sequence)
         }
       }
@@ -126,12 +149,16 @@ export const open = <const Types extends ReadonlyArray<EventType.AnyEventType>>(
       )
       for (const { sequence } of rows) {
         const record = yield* journal.readOne(stream, Sequence.make(sequence))
-        if (record === undefined || Either.isLeft(decode(record.data))) continue
-        const statements = yield* Effect.catchAll(prepare(record), ({ reason }) =>
-          Effect.as(dead(record, reason), [])
-        )
         const remove = sql`DELETE FROM parked WHERE consumer = ${name} AND sequence = ${sequence}`
-        yield* store.write("apply a parked event", [...statements, remove])
+        // Retention may have taken it.
+        if (record === undefined) yield* store.write("forget a parked event", [remove])
+        if (record === undefined || Either.isLeft(decode(record.data))) continue
+        const applied = yield* Effect.either(
+          Effect.flatMap(prepare(record), (rows) => store.write("apply a parked event", [...rows, remove]))
+        )
+        if (Either.isRight(applied)) continue
+        yield* dead(record, `it was parked, and then ${applied.left.reason}`)
+        yield* store.write("pass over a parked event", [remove])
       }
     })
 

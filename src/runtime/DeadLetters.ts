@@ -12,6 +12,8 @@ export interface DeadLetter {
   readonly reason: string
   /** The first bytes of the message. */
   readonly data: Uint8Array
+  /** Names the record of the journal that it is: however often it is met again, there is one letter. */
+  readonly record?: string
 }
 
 /** Of a dead message, this much is kept. */

@@ -2,12 +2,13 @@
  * One process per data directory. The lock is SQLite's own lock on a small file: the operating system lets go
  * of it when the process dies, however it dies, so that nothing stale is ever left to clean up.
  */
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
+import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { Reactivity } from "@effect/experimental"
 import { SqliteClient } from "@effect/sql-sqlite-node"
 import { Effect, type Scope } from "effect"
 import { DirectoryLocked, StoreUnreadable } from "./errors.ts"
+import { makeDirectory } from "./makeDirectory.ts"
 
 /** Of what SQLite says, the words; drivers wrap them. */
 const reasonOf = (cause: unknown): string => {
@@ -36,7 +37,7 @@ export const lockDirectory = (
   Effect.gen(function* () {
     const path = join(directory, "lock.db")
     const unreadable = (cause: unknown) => new StoreUnreadable({ path, reason: reasonOf(cause) })
-    yield* Effect.try({ try: () => mkdirSync(directory, { recursive: true }), catch: unreadable })
+    yield* Effect.try({ try: () => makeDirectory(directory), catch: unreadable })
     const sql = yield* SqliteClient.make({ filename: path, disableWAL: true }).pipe(
       Effect.provide(Reactivity.layer),
       Effect.catchAllDefect(unreadable)

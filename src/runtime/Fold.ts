@@ -10,7 +10,7 @@ import type * as EventType from "../protocols/wire/EventType.ts"
 import { Sequence, sequenceZero } from "../protocols/wire/Ids.ts"
 import { stringifyToBytes } from "../protocols/wire/Json.ts"
 import { DeadLetters } from "./DeadLetters.ts"
-import { UpgradeNeeded } from "./errors.ts"
+import { HistoryTrimmed, UpgradeNeeded } from "./errors.ts"
 import type { JournalRecord } from "./Journal.ts"
 import { rowHash, Store } from "./Store.ts"
 
@@ -84,6 +84,14 @@ export const saveSnapshot = <State, Encoded, Types extends ReadonlyArray<EventTy
               SELECT sequence FROM snapshots WHERE fold = ${name} ORDER BY sequence DESC LIMIT ${snapshotsKept})`
     ])
   })
+
+/** Refuses to go on with a state over events that are gone. */
+export const refuseGap = (
+  fold: string,
+  after: number,
+  { previous, sequence, stream }: JournalRecord
+): Effect.Effect<void, HistoryTrimmed> =>
+  previous > after ? new HistoryTrimmed({ fold, stream, after, oldest: sequence }) : Effect.void
 
 /** Decodes a record of a stream; what is no event becomes a dead letter and is passed over. */
 export const decodeRecord = <A>(

@@ -35,6 +35,7 @@ export interface JetStreamJournalOptions {
 
 const epochHeader = "Conclave-Epoch"
 const fenceHeader = "Conclave-Fence"
+const previousHeader = "Conclave-Previous"
 const expectedHeader = "Nats-Expected-Last-Subject-Sequence"
 const idHeader = "Nats-Msg-Id"
 /** The server's answer to a comparison that fails. */
@@ -134,7 +135,8 @@ const make = Effect.fnUntraced(function* (options: JetStreamJournalOptions) {
         header.set(epochHeader, String(options_.epoch))
         header.set(expectedHeader, String(after))
         header.set(idHeader, `${options_.stream}/${options_.id}`)
-        if (fence !== undefined) header.set(fenceHeader, String(fence))
+        if (fence === undefined) header.set(previousHeader, String(options_.expected))
+        else header.set(fenceHeader, String(fence))
         return nats.jetstream.publish(journalSubject(options.run, options_.stream), options_.data, {
           headers: header,
           timeout: publishTimeoutMs
@@ -165,7 +167,8 @@ const make = Effect.fnUntraced(function* (options: JetStreamJournalOptions) {
       const sequence = Sequence.make(seq)
       // Who follows from here need not wait until it comes back from the server.
       const shared = followed.get(stream)
-      if (shared?.recent.last === expected) shared.recent.add({ stream, sequence, epoch, data })
+      if (shared?.recent.last === expected)
+        shared.recent.add({ stream, sequence, previous: expected, epoch, data })
       return sequence
     }
     const cause = result.left
@@ -180,6 +183,7 @@ const make = Effect.fnUntraced(function* (options: JetStreamJournalOptions) {
   const toRecord = (stream: string, sequence: number, header: MsgHdrs | undefined, data: Uint8Array) => ({
     stream,
     sequence: Sequence.make(sequence),
+    previous: Sequence.make(Number(header?.get(previousHeader) || 0)),
     epoch: Epoch.make(epochOf(header)),
     data
   })

@@ -19,6 +19,8 @@ import type {
 export interface JournalRecord {
   readonly stream: string
   readonly sequence: Sequence
+  /** Of the record before it, 0 for the first: shows a reader that retention has taken something in between. */
+  readonly previous: Sequence
   readonly epoch: Epoch
   readonly data: Uint8Array
 }

@@ -56,20 +56,25 @@ const readSecrets = (directory: string): typeof Secrets.Type => {
   return secrets
 }
 
-/** What an observer may ask of JetStream: to read a stream by a consumer of its own. */
-const observerMayPublish = [
+/** What an observer may ask of JetStream: to read by the consumers that are offered, and to make none. */
+const observerMayPublish = (consumers: ReadonlyArray<string>) => [
   "$JS.API.INFO",
   "$JS.API.STREAM.NAMES",
   "$JS.API.STREAM.LIST",
   "$JS.API.STREAM.INFO.*",
-  "$JS.API.CONSUMER.CREATE.>",
-  "$JS.API.CONSUMER.DURABLE.CREATE.>",
-  "$JS.API.CONSUMER.INFO.>",
-  "$JS.API.CONSUMER.MSG.NEXT.>",
-  "$JS.ACK.>"
+  ...consumers.flatMap((consumer) => [
+    `$JS.API.CONSUMER.INFO.*.${consumer}`,
+    `$JS.API.CONSUMER.MSG.NEXT.*.${consumer}`,
+    `$JS.ACK.*.${consumer}.>`
+  ])
 ]
 
-const configuration = (directory: string, port: number, secrets: typeof Secrets.Type): string =>
+const configuration = (
+  directory: string,
+  port: number,
+  secrets: typeof Secrets.Type,
+  consumers: ReadonlyArray<string>
+): string =>
   JSON.stringify({
     host: "127.0.0.1",
     port,
@@ -83,7 +88,7 @@ const configuration = (directory: string, port: number, secrets: typeof Secrets.
           user: "observer",
           password: secrets.observer,
           permissions: {
-            publish: { allow: observerMayPublish },
+            publish: { allow: observerMayPublish(consumers) },
             subscribe: { allow: ["conclave.v1.*.topic.>", `${observerInboxPrefix}.>`] }
           }
         }
@@ -115,6 +120,8 @@ const exited = (child: ChildProcess): Effect.Effect<number | null> =>
 export const start = (options: {
   readonly program: string
   readonly directory: string
+  /** Durable consumers that an observer may read by. */
+  readonly consumers: ReadonlyArray<string>
 }): Effect.Effect<ManagedNats, NatsServerFailed, Scope.Scope> =>
   Effect.gen(function* () {
     const { directory, program } = options
@@ -128,7 +135,7 @@ export const start = (options: {
         const secrets = readSecrets(directory)
         const port = existsSync(portFile) ? Number(readFileSync(portFile, "utf8")) : -1
         const path = join(directory, "nats.conf")
-        writeFileSync(path, configuration(directory, port, secrets), { mode: 0o600 })
+        writeFileSync(path, configuration(directory, port, secrets, options.consumers), { mode: 0o600 })
         return secrets
       },
       catch: (cause) => failed(String(cause))

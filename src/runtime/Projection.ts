@@ -6,7 +6,7 @@
 import { Effect, Stream } from "effect"
 import * as EventType from "../protocols/wire/EventType.ts"
 import type { Sequence } from "../protocols/wire/Ids.ts"
-import { decodeRecord, type FoldDefinition, loadSnapshot, saveSnapshot } from "./Fold.ts"
+import { decodeRecord, type FoldDefinition, loadSnapshot, refuseGap, saveSnapshot } from "./Fold.ts"
 import { Journal } from "./Journal.ts"
 import * as Progress from "./Progress.ts"
 
@@ -25,6 +25,7 @@ export const open = <State, Encoded, Types extends ReadonlyArray<EventType.AnyEv
     let applied = snapshot.sequence
     const progress = Progress.make(snapshot.sequence)
     let sinceSnapshot = 0
+    let at: number = snapshot.sequence
 
     const run = <E, R>(
       act: (
@@ -35,6 +36,8 @@ export const open = <State, Encoded, Types extends ReadonlyArray<EventType.AnyEv
     ) =>
       Stream.runForEach(journal.tail(definition.stream, snapshot.sequence), (record) =>
         Effect.gen(function* () {
+          if (record.previous > at) yield* refuseGap(definition.name, at, record)
+          at = record.sequence
           const event = yield* decodeRecord(definition.name, decode, record)
           if (event !== undefined) {
             state = definition.evolve(state, event, record.sequence)

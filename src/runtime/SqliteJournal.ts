@@ -25,10 +25,13 @@ interface Head {
   /** Id and sequence of the latest record, to recognise an append that is repeated. */
   id: string
   readonly recent: RecentRecords
+  /** One append at a time: what is said of the stream is on disk. */
+  readonly turn: Effect.Semaphore
 }
 
 interface Row {
   readonly sequence: number
+  readonly previous: number
   readonly epoch: number
   readonly id: string
   readonly data: Uint8Array
@@ -39,7 +42,7 @@ interface Row {
 const batchMax = 256
 
 const hashOf = (stream: string, row: Omit<Row, "hash">) =>
-  rowHash(stream, row.sequence, row.epoch, row.id, row.data)
+  rowHash(stream, row.sequence, row.previous, row.epoch, row.id, row.data)
 
 const make = Effect.gen(function* () {
   const store = yield* Store
@@ -69,7 +72,8 @@ const make = Effect.gen(function* () {
             sequence: row?.sequence ?? 0,
             epoch: Math.max(row?.epoch ?? 0, fence?.epoch ?? 0),
             id: row?.id ?? "",
-            recent: new RecentRecords(row?.sequence ?? 0)
+            recent: new RecentRecords(row?.sequence ?? 0),
+            turn: Effect.unsafeMakeSemaphore(1)
           }
           heads.set(stream, made)
           return made
@@ -87,29 +91,26 @@ const make = Effect.gen(function* () {
       })
     }
     const at = yield* head(stream)
-    if (epoch < at.epoch) return yield* new StaleEpoch({ stream, epoch, current: at.epoch })
-    if (id === at.id && expected < at.sequence) return Sequence.make(at.sequence)
-    if (expected !== at.sequence) {
-      return yield* new WrongExpectedSequence({ stream, expected, actual: at.sequence })
-    }
-    const before = { sequence: at.sequence, epoch: at.epoch, id: at.id }
-    const row = { stream, sequence: ++lastSequence, epoch, id, data }
-    // Claimed before the commit, so that a competitor is refused at once; given back if the commit fails.
-    Object.assign(at, { sequence: row.sequence, epoch, id })
-    yield* store
-      .write("append to the journal", [
-        sql`INSERT INTO events ${sql.insert({ ...row, hash: hashOf(stream, row) })}`
-      ])
-      .pipe(
-        Effect.mapError(unavailable(stream, "append to")),
-        Effect.onError(() =>
-          Effect.sync(() => {
-            if (at.sequence === row.sequence) Object.assign(at, before)
-          })
+    return yield* at.turn.withPermits(1)(
+      Effect.gen(function* () {
+        if (epoch < at.epoch) return yield* new StaleEpoch({ stream, epoch, current: at.epoch })
+        if (id === at.id && expected < at.sequence) return Sequence.make(at.sequence)
+        if (expected !== at.sequence) {
+          return yield* new WrongExpectedSequence({ stream, expected, actual: at.sequence })
+        }
+        const row = { stream, sequence: ++lastSequence, previous: expected, epoch, id, data }
+        yield* Effect.mapError(
+          store.write("append to the journal", [
+            sql`INSERT INTO events ${sql.insert({ ...row, hash: hashOf(stream, row) })}`
+          ]),
+          unavailable(stream, "append to")
         )
-      )
-    at.recent.add({ stream, sequence: Sequence.make(row.sequence), epoch, data })
-    return Sequence.make(row.sequence)
+        Object.assign(at, { sequence: row.sequence, epoch, id })
+        const sequence = Sequence.make(row.sequence)
+        at.recent.add({ stream, sequence, previous: expected, epoch, data })
+        return sequence
+      })
+    )
   }, Effect.uninterruptible) as (options: AppendOptions) => Effect.Effect<Sequence, AppendError>
 
   const verify = (stream: string, row: Row): Effect.Effect<JournalRecord, CorruptRecord> =>
@@ -117,6 +118,7 @@ const make = Effect.gen(function* () {
       ? Effect.succeed({
           stream,
           sequence: Sequence.make(row.sequence),
+          previous: Sequence.make(row.previous),
           epoch: Epoch.make(row.epoch),
           data: row.data
         })
@@ -137,7 +139,7 @@ const make = Effect.gen(function* () {
       return store
         .read(
           "read the journal",
-          sql<Row>`SELECT sequence, epoch, id, data, hash FROM events
+          sql<Row>`SELECT sequence, previous, epoch, id, data, hash FROM events
                    WHERE stream = ${stream} AND sequence > ${after} ORDER BY sequence LIMIT ${limit}`
         )
         .pipe(
@@ -164,20 +166,24 @@ const make = Effect.gen(function* () {
     append,
     fence: Effect.fnUntraced(function* (stream, epoch) {
       const at = yield* head(stream)
-      if (epoch < at.epoch) return yield* new StaleEpoch({ stream, epoch, current: at.epoch })
-      yield* store
-        .write("raise a fence", [
-          sql`INSERT INTO fences ${sql.insert({ stream, epoch })} ON CONFLICT (stream) DO UPDATE SET epoch = ${epoch}`
-        ])
-        .pipe(Effect.mapError(unavailable(stream, "fence")))
-      at.epoch = Math.max(at.epoch, epoch)
-      return Sequence.make(at.sequence)
+      return yield* at.turn.withPermits(1)(
+        Effect.gen(function* () {
+          if (epoch < at.epoch) return yield* new StaleEpoch({ stream, epoch, current: at.epoch })
+          yield* store
+            .write("raise a fence", [
+              sql`INSERT INTO fences ${sql.insert({ stream, epoch })} ON CONFLICT (stream) DO UPDATE SET epoch = ${epoch}`
+            ])
+            .pipe(Effect.mapError(unavailable(stream, "fence")))
+          at.epoch = epoch
+          return Sequence.make(at.sequence)
+        })
+      )
     }),
     readOne: (stream, sequence) =>
       store
         .read(
           "read the journal",
-          sql<Row>`SELECT sequence, epoch, id, data, hash FROM events WHERE sequence = ${sequence} AND stream = ${stream}`
+          sql<Row>`SELECT sequence, previous, epoch, id, data, hash FROM events WHERE sequence = ${sequence} AND stream = ${stream}`
         )
         .pipe(
           Effect.mapError(unavailable(stream, "read")),

@@ -19,8 +19,9 @@ export const layer = (lettersMax: number): Layer.Layer<DeadLetters, never, Store
       let sinceTrim = trimEvery
 
       const keep = (letter: DeadLetter) => {
-        const { consumer, data, reason, subject } = trimmed(letter)
-        const insert = sql`INSERT INTO dead_letters ${sql.insert({ consumer, subject, reason, data: Buffer.from(data) })}`
+        const { consumer, data, reason, record = null, subject } = trimmed(letter)
+        const row = { consumer, subject, reason, data: Buffer.from(data), record }
+        const insert = sql`INSERT OR IGNORE INTO dead_letters ${sql.insert(row)}`
         const trim = sql`DELETE FROM dead_letters WHERE id <= (
           SELECT id FROM dead_letters ORDER BY id DESC LIMIT 1 OFFSET ${lettersMax})`
         const isTrimDue = ++sinceTrim >= trimEvery

@@ -100,6 +100,20 @@ export class JournalUnavailable extends Schema.TaggedError<JournalUnavailable>()
   }
 }
 
+/** What a state would have to be rebuilt from is gone. */
+export class HistoryTrimmed extends Schema.TaggedError<HistoryTrimmed>()("HistoryTrimmed", {
+  fold: Text,
+  stream: Text,
+  /** Where the latest usable snapshot is. */
+  after: Count,
+  /** The oldest event that is still there. */
+  oldest: Count
+}) {
+  override get message() {
+    return `The state of "${this.fold}" cannot be rebuilt: there is no usable snapshot after ${this.after} of the stream "${this.stream}", and retention has taken what lies between that and ${this.oldest}. Go on from a backup of the run, or begin a new one.`
+  }
+}
+
 /** A stream holds an event that only a newer version of the program understands. It waits for the upgrade. */
 export class UpgradeNeeded extends Schema.TaggedError<UpgradeNeeded>()("UpgradeNeeded", {
   consumer: Text,

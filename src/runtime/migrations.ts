@@ -7,6 +7,7 @@ const first = Effect.gen(function* () {
   yield* sql`CREATE TABLE events (
     sequence INTEGER PRIMARY KEY,
     stream TEXT NOT NULL,
+    previous INTEGER NOT NULL,
     epoch INTEGER NOT NULL,
     id TEXT NOT NULL,
     data BLOB NOT NULL,
@@ -33,7 +34,8 @@ const first = Effect.gen(function* () {
     consumer TEXT NOT NULL,
     subject TEXT NOT NULL,
     reason TEXT NOT NULL,
-    data BLOB NOT NULL
+    data BLOB NOT NULL,
+    record TEXT UNIQUE
   ) STRICT`
   yield* sql`CREATE TABLE parked (
     consumer TEXT NOT NULL,

@@ -96,6 +96,17 @@ describe("Aggregate", () => {
   }
 
   check(
+    "is refused when neither its snapshots nor its stream reach back far enough",
+    Effect.gen(function* () {
+      const amounts = Array.from({ length: 30 }, (_, i) => i)
+      yield* depositAll(yield* open(1, balanceFold({ snapshotEvery: 10 }), 5), amounts)
+      yield* (yield* Store).sql`DELETE FROM snapshots`
+      const error = yield* Effect.flip(open(2))
+      expect(error).toMatchObject({ _tag: "HistoryTrimmed", fold: "balance", after: 0 })
+    })
+  )
+
+  check(
     "needs of its stream only what came after its snapshot",
     Effect.gen(function* () {
       const { sql } = yield* Store

@@ -321,6 +321,47 @@ describe("Consumer", () => {
       })
   )
 
+  check("keeps a parked event that fails after the upgrade as a dead letter, and goes on", (directory) =>
+    Effect.gen(function* () {
+      yield* inLife(
+        directory,
+        Effect.gen(function* () {
+          yield* appendDepositLater("later", -250)
+          yield* runThrough(open(), yield* appendDeposit("d1", 1))
+        })
+      )
+      yield* inLife(
+        directory,
+        Effect.gen(function* () {
+          yield* runThrough(openLater, yield* appendDeposit("d2", 2))
+          expect(yield* booked).toEqual(["d1", "d2"])
+          const letters = yield* (yield* DeadLetters).latest(10)
+          expect(letters.map(({ reason }) => reason)).toEqual([
+            expect.stringMatching(/^it was parked, and then .*CHECK constraint failed/)
+          ])
+        })
+      )
+    })
+  )
+
+  check("writes one letter for what is no event, over all its lives", (directory) =>
+    Effect.gen(function* () {
+      const letters = Effect.flatMap(DeadLetters, ({ count }) => count)
+      yield* inLife(directory, appendBytes("junk", Buffer.from("not an event")))
+      let written = 0
+      for (const life of [1, 2, 3]) {
+        written += yield* inLife(
+          directory,
+          Effect.gen(function* () {
+            yield* runThrough(open(), yield* appendBytes(`junk-${life}`, Buffer.from("no event either")))
+            return yield* letters
+          })
+        )
+      }
+      expect(written).toBe(4)
+    })
+  )
+
   it.effect(
     "reaches the same rows from any order of its events and any repetition, where rows are named by ids",
     () =>

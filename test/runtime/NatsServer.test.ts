@@ -37,7 +37,10 @@ describe("the managed nats-server", () => {
     Effect.gen(function* () {
       const directory = yield* temporaryDirectory
       const scope = yield* Scope.make()
-      const nats = yield* Scope.extend(NatsServer.start({ program, directory }), scope)
+      const nats = yield* Scope.extend(
+        NatsServer.start({ program, directory, consumers: ["decisions"] }),
+        scope
+      )
       const pid = serverPid(directory)
       const nc = yield* Effect.promise(() => connect(userAndPassword(Redacted.value(nats.url))))
       expect(nc.info?.host).toBe("127.0.0.1")
@@ -51,50 +54,59 @@ describe("the managed nats-server", () => {
     })
   )
 
-  it.scopedLive("lets an observer read topics and journals, and write nothing", () =>
-    Effect.gen(function* () {
-      const directory = yield* temporaryDirectory
-      const nats = yield* NatsServer.start({ program, directory })
-      const nc = yield* Effect.promise(() =>
-        connect({ ...userAndPassword(nats.observerUrl), inboxPrefix: NatsServer.observerInboxPrefix })
-      )
-      const denied: Array<string> = []
-      void (async () => {
-        for await (const status of nc.status()) denied.push(JSON.stringify(status))
-      })()
-      /** Everything the server has to say about what was sent so far. */
-      const settled = Effect.promise(async () => {
-        await nc.flush()
-        await new Promise((resolve) => setImmediate(resolve))
-        return denied.filter((text) => text.includes("PERMISSIONS_VIOLATION")).length
+  it.scopedLive(
+    "lets an observer read topics and by the consumers it is offered, make none, and write nothing",
+    () =>
+      Effect.gen(function* () {
+        const directory = yield* temporaryDirectory
+        const nats = yield* NatsServer.start({ program, directory, consumers: ["decisions"] })
+        const nc = yield* Effect.promise(() =>
+          connect({ ...userAndPassword(nats.observerUrl), inboxPrefix: NatsServer.observerInboxPrefix })
+        )
+        const denied: Array<string> = []
+        void (async () => {
+          for await (const status of nc.status()) denied.push(JSON.stringify(status))
+        })()
+        /** Everything the server has to say about what was sent so far. */
+        const settled = Effect.promise(async () => {
+          await nc.flush()
+          await new Promise((resolve) => setImmediate(resolve))
+          return denied.filter((text) => text.includes("PERMISSIONS_VIOLATION")).length
+        })
+        for (const subject of [
+          "conclave.v1.r.topic.decisions.x",
+          "conclave.v1.r.rpc.broker.any",
+          "conclave.v1.r.control.broker.any",
+          "conclave.v1.r.journal.decisions",
+          "$JS.API.STREAM.DELETE.conclave_r",
+          "$JS.API.STREAM.PURGE.conclave_r",
+          "$SYS.REQ.SERVER.PING",
+          "$JS.API.CONSUMER.CREATE.conclave_r",
+          "$JS.API.CONSUMER.DURABLE.CREATE.conclave_r.mine",
+          "$JS.API.CONSUMER.MSG.NEXT.conclave_r.theirs",
+          "$JS.ACK.conclave_r.theirs.1.1.1.1.1",
+          "_INBOX.someone.1"
+        ]) {
+          nc.publish(subject, "x")
+        }
+        expect(yield* settled).toBe(12)
+        const spying = nc.subscribe("_INBOX.>")
+        expect(yield* settled).toBe(13)
+        spying.unsubscribe()
+        nc.subscribe("conclave.v1.*.topic.>")
+        expect(yield* settled).toBe(13)
+        yield* Effect.promise(() => nc.close())
       })
-      for (const subject of [
-        "conclave.v1.r.topic.decisions.x",
-        "conclave.v1.r.rpc.broker.any",
-        "conclave.v1.r.control.broker.any",
-        "conclave.v1.r.journal.decisions",
-        "$JS.API.STREAM.DELETE.conclave_r",
-        "$JS.API.STREAM.PURGE.conclave_r",
-        "$SYS.REQ.SERVER.PING",
-        "_INBOX.someone.1"
-      ]) {
-        nc.publish(subject, "x")
-      }
-      expect(yield* settled).toBe(8)
-      const spying = nc.subscribe("_INBOX.>")
-      expect(yield* settled).toBe(9)
-      spying.unsubscribe()
-      nc.subscribe("conclave.v1.*.topic.>")
-      expect(yield* settled).toBe(9)
-      yield* Effect.promise(() => nc.close())
-    })
   )
 
   it.scopedLive("says that it has died, and comes back on the same port with the same streams", () =>
     Effect.gen(function* () {
       const directory = yield* temporaryDirectory
       const scope = yield* Scope.make()
-      const first = yield* Scope.extend(NatsServer.start({ program, directory }), scope)
+      const first = yield* Scope.extend(
+        NatsServer.start({ program, directory, consumers: ["decisions"] }),
+        scope
+      )
       const nc = yield* Effect.promise(() => connect(userAndPassword(Redacted.value(first.url))))
       const manager = yield* Effect.promise(() => nc.jetstreamManager())
       yield* Effect.promise(() => manager.streams.add({ name: "kept", subjects: ["kept"] }))
@@ -103,7 +115,7 @@ describe("the managed nats-server", () => {
       process.kill(serverPid(directory), "SIGKILL")
       expect((yield* Effect.flip(first.died))._tag).toBe("NatsServerFailed")
       yield* Scope.close(scope, Exit.void)
-      const second = yield* NatsServer.start({ program, directory })
+      const second = yield* NatsServer.start({ program, directory, consumers: ["decisions"] })
       expect(second.port).toBe(first.port)
       const again = yield* Effect.promise(() => connect(userAndPassword(Redacted.value(second.url))))
       const info = yield* Effect.promise(async () => (await again.jetstreamManager()).streams.info("kept"))
@@ -130,7 +142,7 @@ describe("the managed nats-server", () => {
         script,
         `import { start } from ${JSON.stringify(bundle)}
 import { Effect } from ${JSON.stringify(new URL("../../node_modules/effect/dist/esm/index.js", import.meta.url).href)}
-Effect.runFork(Effect.scoped(Effect.zipRight(Effect.tap(start(${JSON.stringify({ program, directory })}), () => Effect.sync(() => console.log("ready"))), Effect.never)))
+Effect.runFork(Effect.scoped(Effect.zipRight(Effect.tap(start(${JSON.stringify({ program, directory, consumers: [] })}), () => Effect.sync(() => console.log("ready"))), Effect.never)))
 setInterval(() => undefined, 1000)
 `
       )
@@ -148,7 +160,7 @@ setInterval(() => undefined, 1000)
   it.scopedLive("that cannot start says why", () =>
     Effect.gen(function* () {
       const directory = yield* temporaryDirectory
-      const error = yield* Effect.flip(NatsServer.start({ program: "/bin/false", directory }))
+      const error = yield* Effect.flip(NatsServer.start({ program: "/bin/false", directory, consumers: [] }))
       expect(error._tag).toBe("NatsServerFailed")
     })
   )

@@ -8,7 +8,6 @@ import {
   existsSync,
   fsyncSync,
   lstatSync,
-  mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -22,6 +21,7 @@ import { ArtefactRefused, StorageFailed, UnknownModel } from "../../protocols/er
 import { Digest } from "../../protocols/wire/Ids.ts"
 import { sha256 } from "../../protocols/wire/Json.ts"
 import { Limits } from "../../protocols/wire/Limits.ts"
+import { makeDirectory } from "../../runtime/makeDirectory.ts"
 import type { Settings } from "../Settings.ts"
 import { ArtefactDamaged } from "./errors.ts"
 
@@ -74,7 +74,7 @@ export const artefactFiles = (folder: string) => {
         }
         return Effect.try({
           try: () => {
-            mkdirSync(folder, { recursive: true })
+            makeDirectory(folder)
             const temporary = `${pathOf(digest)}.part`
             const handle = openSync(temporary, "w", 0o600)
             try {

@@ -100,8 +100,21 @@ export const open = Effect.gen(function* () {
             : sql<Row>`SELECT id, sequence FROM decision_index WHERE sequence <= ${through}
                        AND instrument = ${instrument} ORDER BY sequence DESC LIMIT ${count}`
         ),
-        (found) => Effect.forEach([...found].reverse(), read)
+        (found) =>
+          Effect.forEach([...found].reverse(), (row) =>
+            // Retention may have taken it since.
+            read(row).pipe(
+              Effect.map((decision) => [decision]),
+              Effect.catchTag("DecisionNotFound", () => Effect.succeed([]))
+            )
+          ).pipe(Effect.map((decisions) => decisions.flat()))
       ),
+    /** Retention: the oldest entries go. */
+    trim: (rowsMax: number) =>
+      store.write("trim the decision index", [
+        sql`DELETE FROM decision_index WHERE rowid <= (
+              SELECT rowid FROM decision_index ORDER BY rowid DESC LIMIT 1 OFFSET ${rowsMax})`
+      ]),
     /** Those accepted after a place in the stream, without end. */
     after: (sequence: Sequence, instrument: string | undefined) =>
       journal.tail(decisionsStream, sequence).pipe(

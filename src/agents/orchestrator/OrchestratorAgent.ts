@@ -62,6 +62,7 @@ const staleIntervals = 1.5
 
 /** Evidence is kept up to this much, in nats, beyond what is asked for. */
 const evidenceBeyond = 3
+const trimEvery = "5 minutes"
 const lookAgain = Schedule.spaced("100 millis")
 const lookAgainOnce = Schedule.intersect(lookAgain, Schedule.recurs(1))
 
@@ -353,9 +354,7 @@ export const run = (component: Component) =>
             const from = committee.sequence()
             yield* index.progress.reached(from)
             // What is accepted meanwhile comes with what follows.
-            const past = Stream.fromIterableEffect(index.latest(latest, id, from)).pipe(
-              Stream.catchTag("DecisionNotFound", () => Stream.empty)
-            )
+            const past = Stream.fromIterableEffect(index.latest(latest, id, from))
             return inMessages(follow ? Stream.concat(past, index.after(from, id)) : past)
           })
         ),
@@ -373,7 +372,11 @@ export const run = (component: Component) =>
     yield* Effect.provide(serveAgent(OrchestratorRpcs, name), handlers)
 
     yield* component.running()
-    yield* Effect.all([agent.live(behaviour), follow, index.run, lease.lost], {
+    const trim = index.trim(settings.store.contextItemsMax).pipe(
+      Effect.catchAll((error) => Effect.logWarning(error.message)),
+      Effect.schedule(Schedule.spaced(trimEvery))
+    )
+    yield* Effect.all([agent.live(behaviour), follow, index.run, trim, lease.lost], {
       concurrency: "unbounded",
       discard: true
     })

@@ -1,0 +1,41 @@
+/**
+ * Durable consumers for programs outside: made here, so that whoever may read by one needs no right to make any. A
+ * consumer that its reader shapes could have records delivered to any subject, as if it were somebody else's message.
+ */
+import { Effect } from "effect"
+import { AckPolicy, DeliverPolicy, nanos } from "nats"
+import { journalSubject } from "../protocols/wire/Address.ts"
+import type { RunId } from "../protocols/wire/Ids.ts"
+import { NatsUnfit } from "./errors.ts"
+import { streamName } from "./JetStreamJournal.ts"
+import { NatsConnection } from "./NatsConnection.ts"
+
+/** Records that a reader may have in hand. */
+const inHandMax = 256
+/** A record that has not been acknowledged for so long is delivered again. */
+const ackWaitMs = 30_000
+
+/** Makes the consumer, or finds it as it is. It begins with what the stream still has. */
+export const offerConsumer = (options: {
+  readonly run: RunId
+  readonly stream: string
+  readonly name: string
+}) =>
+  Effect.flatMap(NatsConnection, ({ address, manager }) =>
+    Effect.tryPromise({
+      try: () =>
+        manager.consumers.add(streamName(options.run), {
+          durable_name: options.name,
+          filter_subject: journalSubject(options.run, options.stream),
+          deliver_policy: DeliverPolicy.All,
+          ack_policy: AckPolicy.Explicit,
+          ack_wait: nanos(ackWaitMs),
+          max_ack_pending: inHandMax
+        }),
+      catch: (cause) =>
+        new NatsUnfit({
+          url: address,
+          reason: `the consumer ${options.name} cannot be made: ${String(cause)}`
+        })
+    })
+  )
