@@ -49,6 +49,7 @@ import { NodeContext } from "./NodeContext.ts"
 import { SupervisionTree } from "./node/NodeAgent.ts"
 import {
   fingerprintOf,
+  homeOf,
   newRunId,
   nodeDirectory,
   nodeIdOf,
@@ -98,6 +99,12 @@ export const socketPathOf = (nodeDirectory: string): string => {
   const path = join(resolve(nodeDirectory), "node.sock")
   return path.length <= socketPathMax ? path : join(tmpdir(), `conclave-${sha256(path).slice(0, 24)}.sock`)
 }
+
+const placeNames = {
+  files: "in the files of its node: leave --transport and --nats out",
+  "own-server": "on a NATS server of its node's own: leave --transport and --nats out",
+  "given-server": "on the NATS server that it was begun with: say which by --nats URL"
+} as const
 
 const lookForRunEvery = "500 millis"
 const unnamed = () => randomBytes(8).toString("hex")
@@ -187,22 +194,20 @@ export const start = (options: NodeOptions) =>
 
     const transporting: Transporting =
       external === undefined
-        ? yield* chooseTransport(settings, feed, node, directory, options.resumed?.transport)
+        ? yield* chooseTransport(settings, feed, node, directory, options.resumed?.journal)
         : {
             transport: "nats",
             nats: external,
             server: undefined,
             detail: Context.get(external, NatsConnection.NatsConnection).address
           }
-    const before = options.resumed?.transport
-    if (before !== undefined && before !== transporting.transport) {
-      const where = before === "nats" ? "in NATS" : "in the files of its node"
-      return yield* new RunMismatch({
-        run,
-        reason: `its journal is ${where}, which --transport or --nats rules out`
-      })
+    const place =
+      external !== undefined ? "given-server" : transporting.transport === "nats" ? "own-server" : "files"
+    const before = options.resumed?.journal
+    if (before !== undefined && before !== place) {
+      return yield* new RunMismatch({ run, reason: `its journal is ${placeNames[before]}` })
     }
-    rememberRun(settings, { ...record, transport: transporting.transport })
+    rememberRun(settings, { ...record, journal: place })
     if (external !== undefined && feed !== undefined) {
       yield* Effect.provide(NatsRuns.announce({ run, incarnation: record.incarnation }), external)
     }
@@ -220,7 +225,7 @@ export const start = (options: NodeOptions) =>
         : Layer.mergeAll(
             NatsBus.layer,
             JetStreamJournal.layer({ run, bytesMax: settings.store.streamBytesMax }),
-            NatsLeases.layer({ run, node, ttlMs: settings.lease.ttlMs })
+            NatsLeases.layer({ run, node, home: homeOf(settings), ttlMs: settings.lease.ttlMs })
           ).pipe(Layer.provide(Layer.succeedContext(nats)))
     const ground = carried.pipe(
       Layer.provideMerge(StoreDeadLetters.layer(settings.store.deadLettersMax)),

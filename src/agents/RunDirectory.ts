@@ -3,11 +3,12 @@
  * its records follow from, so that its repetition has the same name and the same bytes; any other is named by when
  * it began.
  */
+import { randomBytes } from "node:crypto"
 import { existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs"
+import { hostname } from "node:os"
 import { join } from "node:path"
 import { Effect, Either, Schema } from "effect"
 import { stringify } from "yaml"
-import { Transport } from "../protocols/NodeStatus.ts"
 import { type NodeId, NodeId as NodeIdSchema, RunId } from "../protocols/wire/Ids.ts"
 import { contentHash } from "../protocols/wire/Json.ts"
 import { RunNotFound } from "../runtime/errors.ts"
@@ -24,14 +25,15 @@ export const RunRecord = Schema.Struct({
   incarnation: Schema.String,
   /** The configuration that the run was begun with, as YAML: what `--resume` starts from. */
   settings: Schema.String,
-  /** Where its messages go, and with them its journal. */
-  transport: Schema.optional(Transport)
+  /** Where its journal is: in its node's files, on its node's own NATS server, or on one that was given. */
+  journal: Schema.optional(Schema.Literal("files", "own-server", "given-server"))
 })
 export type RunRecord = typeof RunRecord.Type
 
 const RunRecordText = Schema.parseJson(RunRecord)
 const recordFile = "run.json"
 const latestFile = "latest"
+const homeFile = "home"
 
 /** The agents in one word: the name of a node that was given none. */
 export const nodeIdOf = (settings: Settings): NodeId => {
@@ -44,6 +46,14 @@ export const nodeIdOf = (settings: Settings): NodeId => {
 
 export const nodeDirectory = (settings: Settings): string =>
   join(settings.node.dataDirectory, nodeIdOf(settings))
+
+/** Names the node's folder among all folders: made once, and kept in it. To be asked for under its lock. */
+export const homeOf = (settings: Settings): string => {
+  const path = join(nodeDirectory(settings), homeFile)
+  if (!existsSync(path)) writeFileSync(path, randomBytes(16).toString("hex"), { mode: 0o600 })
+  // A copy of the folder on another machine is another one.
+  return `${hostname()}/${readFileSync(path, "utf8").trim()}`
+}
 
 const runDirectory = (node: string, run: string): string => join(node, "runs", run)
 

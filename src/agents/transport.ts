@@ -8,6 +8,7 @@ import * as NatsConnection from "../runtime/NatsConnection.ts"
 import * as NatsServer from "../runtime/NatsServer.ts"
 import type * as Supervisor from "../runtime/Supervisor.ts"
 import type { Feed } from "./market-data/Feed.ts"
+import type { RunRecord } from "./RunDirectory.ts"
 import type { Settings } from "./Settings.ts"
 import { restartPolicy } from "./tree.ts"
 
@@ -56,16 +57,19 @@ export const connect = (settings: Settings, url: Redacted.Redacted<string>, node
     NatsConnection.layer({ url, name: `conclave ${node}`, connectTimeoutMs: settings.bus.connectTimeoutMs })
   )
 
+const transportOf = (before: RunRecord["journal"]) =>
+  before === "files" ? "in-process" : before === "own-server" ? "nats" : "auto"
+
 export const chooseTransport = (
   settings: Settings,
   feed: Feed | undefined,
   node: NodeId,
   directory: string,
-  before: Transport | undefined
+  before: RunRecord["journal"]
 ) =>
   Effect.gen(function* () {
     // A run that goes on finds its journal where it has been.
-    const transport = settings.bus.transport === "auto" ? (before ?? "auto") : settings.bus.transport
+    const transport = settings.bus.transport === "auto" ? transportOf(before) : settings.bus.transport
     const program = NatsServer.findNatsServer()
     const isPaced = feed !== undefined && feed.paceMs !== null
     const wantsServer = transport === "nats" || (transport === "auto" && isPaced && program !== undefined)

@@ -106,6 +106,15 @@ export const decodeRecord = <A>(
     const { data, sequence, stream } = record
     if (_tag === "Newer") return new UpgradeNeeded({ consumer, stream, sequence, reason })
     return Effect.flatMap(DeadLetters, (letters) =>
-      Effect.as(letters.record({ consumer, subject: stream, reason, data }), undefined)
+      Effect.as(
+        letters.record({
+          consumer,
+          subject: stream,
+          reason,
+          data,
+          record: `${consumer}/${stream}/${sequence}`
+        }),
+        undefined
+      )
     )
   })

@@ -1,6 +1,6 @@
 /**
- * Durable consumers for programs outside: made here, so that whoever may read by one needs no right to make any. A
- * consumer that its reader shapes could have records delivered to any subject, as if it were somebody else's message.
+ * Durable consumers for programs outside: made here, so that whoever may read by one needs no right to make any, and
+ * cannot have a consumer push what it likes to a subject of its choice.
  */
 import { Effect } from "effect"
 import { AckPolicy, DeliverPolicy, nanos } from "nats"
@@ -10,8 +10,8 @@ import { NatsUnfit } from "./errors.ts"
 import { streamName } from "./JetStreamJournal.ts"
 import { NatsConnection } from "./NatsConnection.ts"
 
-/** Records that a reader may have in hand. */
-const inHandMax = 256
+/** One record at a time keeps their order, also where one has to be delivered again. */
+const inHandMax = 1
 /** A record that has not been acknowledged for so long is delivered again. */
 const ackWaitMs = 30_000
 

@@ -4,9 +4,10 @@
  * Acquisition is a compare-and-set; its revision is the epoch, and is written into the value, since renewals
  * have revisions of their own. The holder renews every third of the TTL. A contender takes over when it has
  * seen no new revision for the TTL by its own monotonic clock: nobody compares clocks of two machines, and no
- * step of a wall clock gains or loses a lease. A holder that cannot renew gives up before that.
+ * step of a wall clock gains or loses a lease. A holder that cannot renew gives up before that. What a former life of
+ * the same folder held is taken at once: the lock on the folder says that it is over.
  */
-import { Deferred, Effect, Layer, Schema, type Scope } from "effect"
+import { Deferred, Effect, Layer, Option, Schema, type Scope } from "effect"
 import type { KV } from "nats"
 import { Epoch, type NodeId, type RunId } from "../protocols/wire/Ids.ts"
 import { LeaseLost, LeaseUnavailable } from "./errors.ts"
@@ -19,10 +20,17 @@ import { highestEpoch, rememberEpoch } from "./StoreLeases.ts"
 export interface NatsLeasesOptions {
   readonly run: RunId
   readonly node: NodeId
+  /**
+   * Names the folder whose lock is held: who held a lease from there before is dead, and need not be waited for.
+   */
+  readonly home: string
   readonly ttlMs: number
 }
 
-const LeaseValue = Schema.parseJson(Schema.Struct({ holder: Schema.String, epoch: Schema.NonNegativeInt }))
+const LeaseValue = Schema.parseJson(
+  Schema.Struct({ holder: Schema.String, home: Schema.String, epoch: Schema.NonNegativeInt })
+)
+const decodeValue = Schema.decodeUnknownOption(LeaseValue)
 const encodeValue = Schema.encodeSync(LeaseValue)
 
 /** A request to the bucket is given up after this share of the TTL, so that a renewal can be tried again. */
@@ -32,16 +40,16 @@ const holdShare = 0.9
 
 const acquire = Effect.fnUntraced(function* (name: string, bucket: KV, options: NatsLeasesOptions) {
   const now = yield* monotonicMs
-  const { node, ttlMs } = options
+  const { home, node, ttlMs } = options
   const unavailable = (cause: unknown) =>
     new LeaseUnavailable({ lease: name, reason: cause instanceof Error ? cause.message : String(cause) })
   const request = <A>(send: () => Promise<A>) =>
     Effect.tryPromise({ try: send, catch: unavailable }).pipe(
       Effect.timeoutFail({ duration: ttlMs * requestShare, onTimeout: () => unavailable("no answer") })
     )
-  const value = (epoch: number) => encodeValue({ holder: node, epoch })
+  const value = (epoch: number) => encodeValue({ holder: node, home, epoch })
 
-  /** Waits until the key is free or has not been renewed for the TTL, then takes it. Gives the revision. */
+  /** Waits until the key is free, its holder dead or not heard for the TTL, then takes it. Gives the revision. */
   const contend = Effect.gen(function* () {
     let seen = -1
     let seenAt = now()
@@ -50,13 +58,15 @@ const acquire = Effect.fnUntraced(function* (name: string, bucket: KV, options: 
       if (entry._tag === "Right") {
         const current = entry.right
         const isFree = current === null || current.operation !== "PUT"
+        if (!isFree && current.revision !== seen) {
+          seen = current.revision
+          seenAt = now()
+        }
+        const isOurs = !isFree && Option.exists(decodeValue(current.string()), (held) => held.home === home)
         if (isFree) {
           const created = yield* Effect.either(request(() => bucket.create(name, value(0))))
           if (created._tag === "Right") return created.right
-        } else if (current.revision !== seen) {
-          seen = current.revision
-          seenAt = now()
-        } else if (now() - seenAt >= ttlMs) {
+        } else if (isOurs || now() - seenAt >= ttlMs) {
           const taken = yield* Effect.either(request(() => bucket.update(name, value(0), seen)))
           if (taken._tag === "Right") return taken.right
         }

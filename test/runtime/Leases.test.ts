@@ -32,7 +32,7 @@ const overNats = Effect.gen(function* () {
     Effect.map(
       Layer.build(
         Layer.merge(
-          NatsLeases.layer({ run, node: NodeId.make(node), ttlMs: 1_000 }),
+          NatsLeases.layer({ run, node: NodeId.make(node), home: `home of ${node}`, ttlMs: 1_000 }),
           JetStreamJournal.layer({ run, bytesMax: 64 * 1024 * 1024 })
         ).pipe(Layer.provide(Layer.merge(connectionTo(url), storeIn(join(directory, node)))))
       ),

@@ -87,7 +87,7 @@ const makeNode = (bucket: Bucket, node: string, before: Effect.Effect<void, unkn
     const store = yield* Layer.build(temporaryStore)
     yield* Effect.provide(before, store)
     const leases = yield* Effect.provide(
-      Layer.build(NatsLeases.layer({ run, node: NodeId.make(node), ttlMs })),
+      Layer.build(NatsLeases.layer({ run, node: NodeId.make(node), home: `home of ${node}`, ttlMs })),
       Layer.merge(connection, Layer.succeedContext(store))
     )
     const acquire = Effect.provide(
@@ -162,6 +162,21 @@ describe("leases in NATS, by the clock", () => {
         expect(first.seen.lostAt).toBeLessThan(gotAt)
         expect(lease?.epoch).toBeGreaterThan(first.seen.lease?.epoch as number)
       })
+  )
+
+  it.scoped("pass at once to the next life of the same folder, whose lock it holds", () =>
+    Effect.gen(function* () {
+      const bucket = makeBucket()
+      const one = yield* makeNode(bucket, "one")
+      const first = yield* contend(one.acquire)
+      yield* passUntil(200, () => first.seen.lease !== undefined)
+      one.state.isCut = true
+      const second = yield* contend((yield* makeNode(bucket, "one")).acquire)
+      yield* passUntil(stepMs * 2, () => second.seen.lease !== undefined)
+      expect(second.seen.lease?.epoch).toBeGreaterThan(first.seen.lease?.epoch as number)
+      yield* passUntil(2 * ttlMs)
+      expect(first.seen.lostAt).toBeDefined()
+    })
   )
 
   it.scoped("are not taken before the contender itself has watched for the TTL", () =>

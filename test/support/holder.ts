@@ -48,7 +48,7 @@ const lease = Effect.gen(function* () {
   const run = RunId.make("test")
   const nats = NatsConnection.layer({ url: Redacted.make(url), name: node, connectTimeoutMs: 5_000 })
   const layers = Layer.mergeAll(
-    NatsLeases.layer({ run, node: NodeId.make(node), ttlMs: Number(ttl) }),
+    NatsLeases.layer({ run, node: NodeId.make(node), home: `home of ${node}`, ttlMs: Number(ttl) }),
     JetStreamJournal.layer({ run, bytesMax: 64 * 1024 * 1024 })
   ).pipe(Layer.provide(Layer.merge(nats, store)))
   return yield* Effect.gen(function* () {
