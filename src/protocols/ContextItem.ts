@@ -25,9 +25,3 @@ export const contextItemId = ({ occurredAt, source, type, version }: Content, pa
   sha256(
     `{"occurredAt":${canonicalJson(occurredAt)},"payload":${payload},"source":${canonicalJson(source)},"type":${canonicalJson(type)},"version":${canonicalJson(version)}}`
   )
-
-/** The item that content makes. */
-export const contextItem = (item: Omit<ContextItem, "id">): ContextItem => ({
-  id: contextItemId(item, canonicalJson(item.payload)),
-  ...item
-})

@@ -2,22 +2,10 @@
 import { join } from "node:path"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { quick } from "../support/bars.ts"
+import { paced } from "../support/bars.ts"
 import { conclave, type Line, linesOf, runConclave, until } from "../support/conclave.ts"
 import { temporaryDirectory } from "../support/directory.ts"
 import { natsServer } from "../support/natsServer.ts"
-
-const paced = [
-  "--instruments",
-  "3",
-  "--seed",
-  "2",
-  "--speed",
-  "300x",
-  ...quick,
-  "--market-data.history",
-  "200"
-]
 
 const one = (lines: ReadonlyArray<Line>): Line => {
   expect(lines).toHaveLength(1)

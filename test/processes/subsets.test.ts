@@ -2,22 +2,11 @@
 import { join } from "node:path"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { quick } from "../support/bars.ts"
+import { paced } from "../support/bars.ts"
 import { conclave, type Line, linesOf, type Running, runConclave, until } from "../support/conclave.ts"
 import { temporaryDirectory } from "../support/directory.ts"
 import { natsServer } from "../support/natsServer.ts"
 
-const paced = [
-  "--instruments",
-  "3",
-  "--seed",
-  "2",
-  "--speed",
-  "300x",
-  ...quick,
-  "--market-data.history",
-  "200"
-]
 const some = "deep-learning,context"
 const others = "reinforcement-learning,model-manager,orchestrator,broker,market-data"
 

@@ -3,9 +3,7 @@
  * counted again here by a reader that shares nothing with the parser: it splits at commas, knows the layout
  * by the column names of this data, and walks from bar to bar to find what is missing.
  */
-import { existsSync, readdirSync, readFileSync } from "node:fs"
-import { join, resolve } from "node:path"
-import { fileURLToPath } from "node:url"
+import { readFileSync } from "node:fs"
 import { gunzipSync } from "node:zlib"
 import { describe, expect, it } from "@effect/vitest"
 import { Either } from "effect"
@@ -13,23 +11,10 @@ import { makeAsOfSchedule } from "../../src/market/AsOfSchedule.ts"
 import { BarFileParser, type ParsedBars, refusedShareMaxDefault } from "../../src/market/BarFile.ts"
 import type { BarFileError } from "../../src/market/errors.ts"
 import { toMs } from "../../src/protocols/TimeFrame.ts"
+import { files, root, skippedTitle } from "./referenceFiles.ts"
 
-const fromEnvironment = process.env.CONCLAVE_DATA
-const root =
-  fromEnvironment === undefined || fromEnvironment === ""
-    ? fileURLToPath(new URL("../../../shared/data", import.meta.url))
-    : resolve(fromEnvironment)
-const folders = ["crypto", "equities"].map((name) => join(root, name)).filter((folder) => existsSync(folder))
-const files = folders.flatMap((folder) =>
-  readdirSync(folder)
-    .filter((name) => /\.csv(\.gz)?$/.test(name))
-    .sort()
-    .map((name) => join(folder, name))
-)
 const skipped = files.length === 0
-const title = skipped
-  ? `bar files (skipped: no folder crypto or equities with CSV files in ${root}; set CONCLAVE_DATA to a folder that has them)`
-  : `bar files of ${root}`
+const title = skipped ? skippedTitle("bar files") : `bar files of ${root}`
 
 const linesOf = (path: string): Array<string> => {
   const bytes = readFileSync(path)

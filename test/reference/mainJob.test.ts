@@ -4,34 +4,21 @@
  * is drawn up once more from its fills by a reckoning that shares nothing with the ledger.
  */
 import { createHash } from "node:crypto"
-import { existsSync, readdirSync } from "node:fs"
-import { join, resolve } from "node:path"
-import { fileURLToPath } from "node:url"
+import { join } from "node:path"
 import { Reactivity } from "@effect/experimental"
 import { SqliteClient } from "@effect/sql-sqlite-node"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { conclave, type Line } from "../support/conclave.ts"
 import { temporaryDirectory } from "../support/directory.ts"
+import { files, root, skippedTitle } from "./referenceFiles.ts"
 
-const fromEnvironment = process.env.CONCLAVE_DATA
-const root =
-  fromEnvironment === undefined || fromEnvironment === ""
-    ? fileURLToPath(new URL("../../../shared/data", import.meta.url))
-    : resolve(fromEnvironment)
-const folders = ["crypto", "equities"].map((name) => join(root, name)).filter((folder) => existsSync(folder))
-const files = folders.flatMap((folder) =>
-  readdirSync(folder)
-    .filter((name) => /\.csv(\.gz)?$/.test(name))
-    .sort()
-    .map((name) => join(folder, name))
-)
 const isFull = process.env.CONCLAVE_FULL === "1"
 const some = isFull ? [] : ["--last", "2000", "--instruments-max", "20"]
 const timeoutMs = isFull ? 4 * 3_600_000 : 600_000
 const title =
   files.length === 0
-    ? `the main job (skipped: no folder crypto or equities with CSV files in ${root}; set CONCLAVE_DATA to a folder that has them)`
+    ? skippedTitle("the main job")
     : `the main job over ${isFull ? "all" : "the end"} of the bar files of ${root}`
 
 /** What the lines of a run come to, without keeping them. */

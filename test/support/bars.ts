@@ -42,3 +42,9 @@ export const quick: ReadonlyArray<string> = Object.entries({
   "orchestrator.win-probability-min": 0.2,
   "orchestrator.edge-cost-multiple-min": 0
 }).flatMap(([key, value]) => [`--${key}`, String(value)])
+
+/** A paced system that is soon through its warm-up. */
+export const paced = [
+  ...["--instruments", "3", "--seed", "2", "--speed", "300x", "--market-data.history", "200"],
+  ...quick
+]

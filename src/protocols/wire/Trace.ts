@@ -20,9 +20,6 @@ export const rootTraceparent = (...parts: ReadonlyArray<unknown>): Traceparent =
   return `00-${traceId}-${derivedId("span", traceId).slice(0, 16)}-01`
 }
 
-export const formatTraceparent = (trace: TraceContext): Traceparent =>
-  `00-${trace.traceId}-${trace.spanId}-${trace.sampled ? "01" : "00"}`
-
 export const parseTraceparent = (traceparent: Traceparent): TraceContext => ({
   traceId: traceparent.slice(3, 35),
   spanId: traceparent.slice(36, 52),

@@ -3,7 +3,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, type Scope } from "effect"
 import fc from "fast-check"
 import { contextStore } from "../../../src/agents/context/ContextStore.ts"
-import { type ContextItem, contextItem } from "../../../src/protocols/ContextItem.ts"
+import { type ContextItem, contextItemId } from "../../../src/protocols/ContextItem.ts"
 import type { InstrumentId } from "../../../src/protocols/Instrument.ts"
 import { TimeFrame } from "../../../src/protocols/TimeFrame.ts"
 import { canonicalJson } from "../../../src/protocols/wire/Json.ts"
@@ -13,6 +13,11 @@ import { nodeServices } from "../nodeServices.ts"
 
 const alpha = instrumentOf("ALPHA")
 const beta = instrumentOf("BETA")
+
+const contextItem = (item: Omit<ContextItem, "id">): ContextItem => ({
+  id: contextItemId(item, canonicalJson(item.payload)),
+  ...item
+})
 
 const itemAt = (index: number, changes: Partial<Omit<ContextItem, "id">> = {}): Omit<ContextItem, "id"> => ({
   type: "note",

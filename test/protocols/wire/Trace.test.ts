@@ -1,12 +1,14 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Arbitrary, Schema } from "effect"
 import fc from "fast-check"
-import {
-  formatTraceparent,
-  parseTraceparent,
-  rootTraceparent,
-  Traceparent
-} from "../../../src/protocols/wire/Trace.ts"
+import { parseTraceparent, rootTraceparent, Traceparent } from "../../../src/protocols/wire/Trace.ts"
+
+/** As the W3C writes it. */
+const formatTraceparent = (trace: {
+  readonly traceId: string
+  readonly spanId: string
+  readonly sampled: boolean
+}): Traceparent => Traceparent.make(`00-${trace.traceId}-${trace.spanId}-${trace.sampled ? "01" : "00"}`)
 
 const hex = (length: number) => fc.hexaString({ minLength: length, maxLength: length })
 
