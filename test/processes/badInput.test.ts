@@ -153,6 +153,7 @@ describe("a run to be resumed", () => {
         // The first model comes with about this many.
         const run = yield* killedRun(args, directory, 450)
         yield* expectRefusal([...resume, "--costs.fee-bps", "7"], /cannot be resumed: its configuration/)
+        yield* expectRefusal([...resume, "--transport", "nats"], /its journal is in the files of its node/)
         const model = join(run, "models", readdirSync(join(run, "models"))[0] as string)
         const file = openSync(model, "r+")
         writeSync(file, "x", 60)
