@@ -61,16 +61,6 @@ export const runDirectory = (directory: string): string | undefined => {
   return run === undefined ? undefined : join(runs, run)
 }
 
-/** The last line of a run that ended by itself. */
-export const summaryOf = async (running: RunningConclave): Promise<Record<string, unknown>> => {
-  let last = "{}"
-  for await (const text of running.lines) last = text
-  const code = await running.exited
-  rmSync(running.directory, { recursive: true, force: true })
-  if (code !== 0) throw new Error(`conclave ended with ${code}`)
-  return JSON.parse(last) as Record<string, unknown>
-}
-
 /** Resident memory of a process in bytes; undefined when it is gone, or where there is no /proc. */
 export const residentBytes = (pid: number): number | undefined => {
   try {
