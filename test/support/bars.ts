@@ -45,6 +45,7 @@ export const quick: ReadonlyArray<string> = Object.entries({
 
 /** A paced system that is soon through its warm-up. */
 export const paced = [
-  ...["--instruments", "3", "--seed", "2", "--speed", "300x", "--market-data.history", "200"],
-  ...quick
+  ...["--instruments", "3", "--seed", "2", "--speed", "300x"],
+  ...quick,
+  ...["--market-data.history", "200"]
 ]
