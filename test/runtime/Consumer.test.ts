@@ -111,6 +111,10 @@ const repeatedOrder = fc
 const check = (name: string, effect: (directory: string) => Effect.Effect<void, unknown, Scope.Scope>) =>
   it.scopedLive(name, () => Effect.flatMap(temporaryDirectory, effect))
 
+/** A process that dies takes a try with it: what is only unlucky must not run out of them. */
+const livesMax = 4
+const triesBeyondLives = livesMax + 2
+
 describe("Consumer", () => {
   it.effect("applies every event once and in order, at whatever write its process dies", () =>
     Effect.promise(() =>
@@ -122,7 +126,7 @@ describe("Consumer", () => {
               at: fc.integer({ min: 1, max: 3 }),
               when: fc.constantFrom("before" as const, "after" as const)
             }),
-            { minLength: 1, maxLength: 4 }
+            { minLength: 1, maxLength: livesMax }
           ),
           (lives) =>
             Effect.gen(function* () {
@@ -135,7 +139,7 @@ describe("Consumer", () => {
                   Effect.gen(function* () {
                     const died = yield* Deferred.make<void>()
                     const consumer = yield* Effect.provideServiceEffect(
-                      open(),
+                      open(triesBeyondLives),
                       Store,
                       dyingStore(at, when, died)
                     )
@@ -153,7 +157,7 @@ describe("Consumer", () => {
               yield* inLife(
                 directory,
                 Effect.gen(function* () {
-                  yield* runThrough(open(), through)
+                  yield* runThrough(open(triesBeyondLives), through)
                   expect(yield* booked).toEqual(appended)
                 })
               )
@@ -202,6 +206,33 @@ describe("Consumer", () => {
           expect(Buffer.from(letter?.data ?? []).toString("utf8")).toContain('"amount":-1')
         })
       )
+  )
+
+  check("gives up an event whose every try ends the process, and lets the others flow", (directory) =>
+    Effect.gen(function* () {
+      yield* inLife(directory, appendDeposit("deadly", 0))
+      for (const _life of [1, 2, 3]) {
+        yield* inLife(
+          directory,
+          Effect.gen(function* () {
+            const died = yield* Deferred.make<void>()
+            const consumer = yield* Effect.provideServiceEffect(open(3), Store, dyingStore(1, "before", died))
+            const running = yield* Effect.fork(consumer.run)
+            yield* Deferred.await(died)
+            yield* Fiber.interrupt(running)
+          })
+        )
+      }
+      yield* inLife(
+        directory,
+        Effect.gen(function* () {
+          yield* runThrough(open(3), yield* appendDeposit("d1", 1))
+          expect(yield* booked).toEqual(["d1"])
+          const [letter] = yield* (yield* DeadLetters).latest(1)
+          expect(letter?.reason).toContain("its tries ended with the process")
+        })
+      )
+    })
   )
 
   check("treats an event that cannot even be turned into rows like one that fails", (directory) =>
