@@ -3,7 +3,7 @@
  * is how plain subscribers hear of it. What does not decode becomes a dead letter, what a subscriber has no room
  * for is dropped and counted.
  */
-import { Effect, Either, Mailbox, Option, Stream } from "effect"
+import { Effect, Either, Mailbox, Metric, MetricLabel, Option, Stream } from "effect"
 import { topicSubject } from "../protocols/wire/Address.ts"
 import * as EventType from "../protocols/wire/EventType.ts"
 import type { RunId } from "../protocols/wire/Ids.ts"
@@ -20,6 +20,9 @@ export const make = <Type extends string, A>(
   eventType: EventType.EventType<Type, A>
 ): Topic<Type, A> => ({ name, eventType })
 
+/** Events that subscribers had no room for, by topic. */
+export const droppedEvents = Metric.counter("dropped-events", { incremental: true })
+
 /** Publishes an event, under the token of what it is about if there is one. */
 export const publish = <Type extends string, A>(
   topic: Topic<Type, A>,
@@ -33,12 +36,15 @@ export const publish = <Type extends string, A>(
 /** What is published on the topic from now on, under any token. */
 export const subscribe = <Type extends string, A>(
   topic: Topic<Type, A>,
-  options: { readonly run: RunId; readonly capacityMax: number; readonly onDropped: () => void }
+  options: { readonly run: RunId; readonly capacityMax: number }
 ) =>
   Effect.gen(function* () {
     const letters = yield* DeadLetters
     const decode = EventType.decoder([topic.eventType as EventType.AnyEventType])
-    const mailboxOf = (subject: string) => subscribeMailbox(subject, options)
+    const label = [MetricLabel.make("topic", topic.name)]
+    const onDropped = () => droppedEvents.unsafeUpdate(1, label)
+    const mailboxOf = (subject: string) =>
+      subscribeMailbox(subject, { capacityMax: options.capacityMax, onDropped })
     const plain = yield* mailboxOf(topicSubject(options.run, topic.name))
     const tokens = yield* mailboxOf(topicSubject(options.run, topic.name, "*"))
     const messages = Stream.merge(Mailbox.toStream(plain), Mailbox.toStream(tokens))

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Chunk, Effect, Fiber, Layer, type Scope, Stream } from "effect"
+import { Chunk, Effect, Fiber, Layer, Metric, type Scope, Stream } from "effect"
 import * as EventType from "../../src/protocols/wire/EventType.ts"
 import { Bus } from "../../src/runtime/Bus.ts"
 import { DeadLetters } from "../../src/runtime/DeadLetters.ts"
@@ -9,8 +9,13 @@ import { Closed, Deposited, DepositedLater, deposit, run } from "../support/depo
 
 const deposits = Topic.make("deposits", Deposited)
 
-const subscribe = (capacityMax = 1_000, onDropped: () => void = () => undefined) =>
-  Topic.subscribe(deposits, { run, capacityMax, onDropped })
+const subscribe = (capacityMax = 1_000) => Topic.subscribe(deposits, { run, capacityMax })
+
+/** Dropped so far, in all tests of this process. */
+const dropped = Effect.map(
+  Metric.value(Metric.tagged(Topic.droppedEvents, "topic", deposits.name)),
+  ({ count }) => count
+)
 
 const publish = (id: string, token?: string) => Topic.publish(deposits, deposit(id, 1), token)
 
@@ -46,11 +51,11 @@ describe("Topic", () => {
   check(
     "drops and counts what a subscriber has no room for, and keeps what came first",
     Effect.gen(function* () {
-      let dropped = 0
-      const slow = yield* subscribe(3, () => dropped++)
+      const before = yield* dropped
+      const slow = yield* subscribe(3)
       const quick = yield* subscribe()
       for (let i = 0; i < 10; i++) yield* publish(`${i}`)
-      expect(dropped).toBe(7)
+      expect((yield* dropped) - before).toBe(7)
       expect(yield* take(slow, 3)).toEqual(["0", "1", "2"])
       expect((yield* take(quick, 10)).length).toBe(10)
     })
@@ -82,17 +87,17 @@ describe("Topic", () => {
   check(
     "is heard until the scope closes, and no longer",
     Effect.gen(function* () {
-      let dropped = 0
+      const before = yield* dropped
       yield* Effect.scoped(
         Effect.gen(function* () {
-          const stream = yield* subscribe(1, () => dropped++)
+          const stream = yield* subscribe(1)
           const listening = yield* Effect.fork(take(stream, 1))
           yield* publish("heard")
           expect(yield* Fiber.join(listening)).toEqual(["heard"])
         })
       )
       for (let i = 0; i < 5; i++) yield* publish(`${i}`)
-      expect(dropped).toBe(0)
+      expect(yield* dropped).toBe(before)
     })
   )
 })

@@ -86,11 +86,7 @@ export const run = (component: Component) =>
       Effect.catchAll((error) => Effect.logDebug(`No heartbeat: ${error.message}`)),
       Effect.repeat(Schedule.spaced(heartbeatEveryMs))
     )
-    const heard = yield* Topic.subscribe(heartbeatsTopic, {
-      run,
-      capacityMax: heartbeatsMax,
-      onDropped: () => undefined
-    })
+    const heard = yield* Topic.subscribe(heartbeatsTopic, { run, capacityMax: heartbeatsMax })
     const hear = Stream.runForEach(heard, ({ payload }) =>
       Effect.sync(() => {
         if (payload.node === node) return
