@@ -19,6 +19,7 @@
 import { Either, Schema } from "effect"
 import { RowRefused, TooFewOutcomes } from "./errors.ts"
 import { fitLogits } from "./SideLogits.ts"
+import type { Steps } from "./steps.ts"
 
 /** The classes in their order everywhere: labels are indices into this. */
 export const sides = ["sell", "hold", "buy"] as const
@@ -87,10 +88,10 @@ export const calibratorDefaults: CalibratorOptions = {
   iterationsMax: 25
 }
 
-export const fitCalibrator = (
+export function* fitCalibrator(
   rows: OutcomeColumns,
   options: Partial<CalibratorOptions> = {}
-): Either.Either<Calibrator, TooFewOutcomes | RowRefused> => {
+): Steps<Either.Either<Calibrator, TooFewOutcomes | RowRefused>> {
   const chosen = { ...calibratorDefaults, ...options }
   const n = rows.label.length
   const fault = findFault(rows)
@@ -100,7 +101,7 @@ export const fitCalibrator = (
 
   const score = standardise(rows.score)
   const band = standardise(rows.logBandRatio)
-  const fit = fitLogits({
+  const fit = yield* fitLogits({
     score: score.values,
     band: band.values,
     label: rows.label,

@@ -13,6 +13,7 @@
  * numbers.
  */
 import { factorise, solve } from "./Cholesky.ts"
+import type { Steps } from "./steps.ts"
 
 export interface LogitProblem {
   /** Standardised covariates. */
@@ -40,24 +41,28 @@ const halvingsMax = 20
 /** Base rates are kept this far from 0, where their logarithm is needed. */
 const rateMin = 1e-6
 
-/** Theta at the constrained minimum, in the order of the header. */
-export const fitLogits = (problem: LogitProblem): Float64Array => {
-  const free = descend(problem, [])
+/** Theta at the constrained minimum, in the order of the header; a step for each pass over the rows. */
+export function* fitLogits(problem: LogitProblem): Steps<Float64Array> {
+  const free = yield* descend(problem, [])
   if (isFeasible(free.theta)) return free.theta
-  const candidates = [[sellScore], [buyScore], [sellScore, buyScore]]
-    .map((held) => descend(problem, held))
-    .filter((candidate) => isFeasible(candidate.theta))
+  const candidates: Array<Descent> = []
+  for (const held of [[sellScore], [buyScore], [sellScore, buyScore]]) {
+    const candidate = yield* descend(problem, held)
+    if (isFeasible(candidate.theta)) candidates.push(candidate)
+  }
   return candidates.reduce((best, candidate) => (candidate.loss < best.loss ? candidate : best)).theta
 }
 
 const isFeasible = (theta: Float64Array) =>
   (theta[sellScore] as number) <= 0 && (theta[buyScore] as number) >= 0
 
+interface Descent {
+  readonly theta: Float64Array
+  readonly loss: number
+}
+
 /** Newton's method with halved steps, over all of theta but what is held at 0. */
-const descend = (
-  problem: LogitProblem,
-  held: ReadonlyArray<number>
-): { theta: Float64Array; loss: number } => {
+function* descend(problem: LogitProblem, held: ReadonlyArray<number>): Steps<Descent> {
   const hold = Math.log(Math.max(rateMin, problem.baseRates.hold))
   let theta = new Float64Array(size)
   theta[0] = Math.log(Math.max(rateMin, problem.baseRates.sell)) - hold
@@ -74,6 +79,7 @@ const descend = (
       }
       hessian[fixed * size + fixed] = 1
     }
+    yield
     const step = Float64Array.from(gradient)
     if (!factorise(hessian, size, 0)) break
     solve(hessian, size, step)
@@ -84,6 +90,7 @@ const descend = (
     let next = move(theta, step, scale)
     let nextLoss = evaluate(problem, next, gradient, hessian)
     for (let halving = 0; halving < halvingsMax && !(nextLoss <= lossMax); halving++) {
+      yield
       scale /= 2
       next = move(theta, step, scale)
       nextLoss = evaluate(problem, next, gradient, hessian)

@@ -12,6 +12,7 @@ import {
   type SideProbabilities
 } from "../../src/learning/ScoreCalibrator.ts"
 import { logLoss } from "../../src/learning/Scoring.ts"
+import { runThrough } from "../../src/learning/steps.ts"
 import { keyedRandom } from "../../src/protocols/wire/KeyedRandom.ts"
 
 interface World {
@@ -42,7 +43,7 @@ const outcomes = (key: string, count: number, world: World): OutcomeColumns => {
 }
 
 const fitted = (rows: OutcomeColumns, options: Partial<CalibratorOptions> = {}): Calibrator =>
-  Either.getOrThrow(fitCalibrator(rows, options))
+  Either.getOrThrow(runThrough(fitCalibrator(rows, options)))
 
 const toArray = (p: SideProbabilities) => [p.sell, p.hold, p.buy]
 
@@ -86,12 +87,14 @@ const anyOutcomes = fc
 
 describe("ScoreCalibrator", () => {
   it("is not fitted on fewer outcomes than it was told", () => {
-    const few = fitCalibrator(outcomes("few", 59, { slope: 1 }))
+    const few = runThrough(fitCalibrator(outcomes("few", 59, { slope: 1 })))
     expect(Either.getLeft(few)).toMatchObject({
       value: { _tag: "TooFewOutcomes", outcomes: 59, outcomesMin: 60 }
     })
-    expect(Either.isRight(fitCalibrator(outcomes("few", 60, { slope: 1 })))).toBe(true)
-    expect(Either.isLeft(fitCalibrator(outcomes("none", 0, { slope: 1 }), { minOutcomes: 0 }))).toBe(true)
+    expect(Either.isRight(runThrough(fitCalibrator(outcomes("few", 60, { slope: 1 }))))).toBe(true)
+    expect(
+      Either.isLeft(runThrough(fitCalibrator(outcomes("none", 0, { slope: 1 }), { minOutcomes: 0 })))
+    ).toBe(true)
   })
 
   it("costs next to nothing against the base rate where scores are noise, and less the more it saw", () => {
@@ -279,7 +282,7 @@ describe("ScoreCalibrator", () => {
   it("refuses columns that hold no number or differ in length", () => {
     const rows = outcomes("refused", 100, { slope: 1 })
     const refusal = (changed: Partial<OutcomeColumns>) =>
-      Either.match(fitCalibrator({ ...rows, ...changed }), {
+      Either.match(runThrough(fitCalibrator({ ...rows, ...changed })), {
         onLeft: (error) => error.message,
         onRight: () => expect.fail("it was fitted")
       })

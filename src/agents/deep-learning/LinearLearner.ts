@@ -7,9 +7,10 @@
  * Everything follows from the bars in their order: the sums grow by one row as a label matures, a shadow fit made
  * every few rows gives the scores that the calibrator learns from, and the artefact is made of both.
  */
-import { Effect, Either, ParseResult, Schema } from "effect"
+import { Either, ParseResult, Schema } from "effect"
 import * as LeastSquares from "../../learning/LeastSquares.ts"
 import { emitLinear, linearKind } from "../../learning/LinearOpinion.ts"
+import type { Steps } from "../../learning/steps.ts"
 import { type Costs, roundTrip } from "../../market/Costs.ts"
 import { featureSchema, featuresAt, windowCloses } from "../../market/Features.ts"
 import { bandOf, barsUntilMature, labelReturn } from "../../market/Label.ts"
@@ -199,10 +200,12 @@ export const linearLearner = (settings: Settings): Learner<LinearState, Encoded>
     })
   }
 
-  const fit = (state: LinearState): Fitted | undefined => {
+  function* fit(state: LinearState): Steps<Fitted | undefined> {
+    // The bars go on while this is made: what it is made of is taken now.
     const fitted = state.sums.fit(ridge)
-    if (Either.isLeft(fitted) || state.timeFrame === null) return undefined
-    const judged = judge(state.forecasts)
+    const { asOf, firstRowAsOf, timeFrame } = state
+    if (Either.isLeft(fitted) || timeFrame === null) return undefined
+    const judged = yield* judge([...state.forecasts])
     if (judged === undefined) return undefined
     const { coefficients, deviations, intercept, means, rows } = fitted.right
     const artefact = emitLinear({
@@ -213,7 +216,7 @@ export const linearLearner = (settings: Settings): Learner<LinearState, Encoded>
       calibrator: judged.calibrator,
       featureNames: features.names,
       featureSchemaVersion: features.version,
-      metadata: { fitted_as_of: String(state.asOf), rows: String(rows) }
+      metadata: { fitted_as_of: String(asOf), rows: String(rows) }
     })
     return {
       artefact,
@@ -221,11 +224,11 @@ export const linearLearner = (settings: Settings): Learner<LinearState, Encoded>
       manifest: {
         kind: linearKind,
         voter: "deep-learning",
-        timeFrame: state.timeFrame,
+        timeFrame,
         horizonBars,
         features,
-        data: { from: state.firstRowAsOf ?? state.asOf, to: state.asOf, rows },
-        fittedAsOf: state.asOf,
+        data: { from: firstRowAsOf ?? asOf, to: asOf, rows },
+        fittedAsOf: asOf,
         configuration: contentHash({ ...settings.deepLearning, horizonBars, costs }),
         seed: settings.run.seed,
         metrics: metricsOf(judged)
@@ -264,7 +267,7 @@ export const linearLearner = (settings: Settings): Learner<LinearState, Encoded>
     isDue: (state, hasModel) =>
       state.firstFit !== null &&
       (state.index - state.firstFit) % (hasModel ? refitEveryBars : firstFitEveryBars) === 0,
-    fit: (state) => Effect.sync(() => fit(state)),
+    fit,
     window: (state, instrument, asOf) => windowAt(state.instruments.get(instrument)?.history, asOf),
     featuresAt: ({ closes, end }, out) => featuresAt(closes, end, lags, out)
   }

@@ -6,9 +6,10 @@
  * It trains on the first part of the bars it remembers and calibrates its score (what buying is worth more than
  * selling, flat) on the matured outcomes of the rest, which it has not trained on.
  */
-import { Effect, ParseResult, Schema } from "effect"
+import { ParseResult, Schema } from "effect"
 import * as QLearning from "../../learning/QLearning.ts"
 import { discretise, emitQTable, marketStates, qTableKind } from "../../learning/QTableOpinion.ts"
+import type { Steps } from "../../learning/steps.ts"
 import { roundTrip } from "../../market/Costs.ts"
 import { featuresAt, windowCloses } from "../../market/Features.ts"
 import { bandOf, barsUntilMature, labelReturn } from "../../market/Label.ts"
@@ -22,7 +23,6 @@ import {
 import type { FeatureSchema } from "../../protocols/Model.ts"
 import { TimeFrame } from "../../protocols/TimeFrame.ts"
 import { contentHash } from "../../protocols/wire/Json.ts"
-import { breathe } from "../../runtime/breathe.ts"
 import type { Settings } from "../Settings.ts"
 import {
   type CloseHistory,
@@ -52,8 +52,9 @@ const flat = 1
 
 /** Share of the remembered bars that it trains on; the rest calibrates. */
 const trainShare = 0.7
-/** Steps between two chances for others to run: under a millisecond, since a round waits for many of them. */
+/** What is done between two chances for others to run: under a millisecond, since a round waits for many of them. */
 const sliceSteps = 2_000
+const sliceBars = 500
 const purpose = "reinforcement-learning"
 
 const Encoded = Schema.Struct({
@@ -99,6 +100,13 @@ const Snapshot: Schema.Schema<QState, Encoded> = Schema.transformOrFail(
   }
 )
 
+const copyHistory = (history: CloseHistory): CloseHistory => ({
+  ...history,
+  asOfs: [...history.asOfs],
+  opens: [...history.opens],
+  closes: [...history.closes]
+})
+
 /** One instrument's remembered bars, made ready. */
 interface Course {
   readonly environment: TradingEnvironment
@@ -119,7 +127,7 @@ const pick = (source: Float64Array, out: Float64Array) => {
   })
 }
 
-const courseOf = (history: CloseHistory, settings: Settings): Course | undefined => {
+function* courseOf(history: CloseHistory, settings: Settings): Steps<Course | undefined> {
   const { closes, opens } = history
   const length = closes.length
   const start = windowCloses - 1
@@ -130,6 +138,7 @@ const courseOf = (history: CloseHistory, settings: Settings): Course | undefined
   const source = new Float64Array(sourceColumns)
   const picked = new Float64Array(stateFeatures.length)
   for (let bar = start; bar < length; bar++) {
+    if (bar % sliceBars === 0) yield
     const moved = featuresAt(closes, bar, lags, source)
     if (!(moved > 0)) continue
     sigma[bar] = moved
@@ -140,14 +149,7 @@ const courseOf = (history: CloseHistory, settings: Settings): Course | undefined
     { open: Float64Array.from(opens), close: Float64Array.from(closes), closeOnly: history.closeOnly },
     { costs: settings.costs, shorting: settings.orchestrator.allowShort }
   )
-  return {
-    environment,
-    marketState,
-    sigma,
-    history: { ...history, asOfs: [...history.asOfs], opens: [...opens], closes: [...closes] },
-    start,
-    split
-  }
+  return { environment, marketState, sigma, history, start, split }
 }
 
 /** The courses one after the other, an episode each, as one environment. */
@@ -178,17 +180,18 @@ const asEnvironment = (courses: ReadonlyArray<Course>): QLearning.Environment =>
 }
 
 /** Scores on the bars that were not trained on, with what came of them. */
-const forecastsOf = (
+function* forecastsOf(
   courses: ReadonlyArray<Course>,
   q: Float64Array,
   settings: Settings
-): ReadonlyArray<Forecast> => {
+): Steps<ReadonlyArray<Forecast>> {
   const { horizonBars } = settings.orchestrator
   const rows: Array<{ readonly asOf: number; readonly forecast: Forecast }> = []
   for (const { history, marketState, sigma, split } of courses) {
     const { asOfs, closeOnly, closes, opens } = history
     const needed = barsUntilMature(horizonBars, closeOnly)
     for (let bar = split; bar + needed < closes.length; bar++) {
+      if (bar % sliceBars === 0) yield
       if ((marketState[bar] as number) < 0) continue
       const row = observationOf(marketState[bar] as number, 0) * actionCount
       const score = (q[row + 2] as number) - (q[row] as number)
@@ -208,59 +211,63 @@ export const qTableLearner = (settings: Settings): Learner<QState, Encoded> => {
   const { horizonBars } = orchestrator
   const source = new Float64Array(sourceColumns)
 
-  const fit = (state: QState): Effect.Effect<Fitted | undefined> =>
-    Effect.gen(function* () {
-      const { asOf, timeFrame } = state
-      const courses = [...state.instruments.values()].flatMap((history) => courseOf(history, settings) ?? [])
-      if (courses.length === 0 || timeFrame === null) return undefined
-      const training = QLearning.make(asEnvironment(courses), {
-        states,
-        actions: actionCount,
-        learningRate: rl.learningRate,
-        discount: rl.discountFactor,
-        epsilonStart: rl.epsilonStart,
-        epsilonMin: rl.epsilonMin,
-        // Per episode of all courses, however many there are.
-        epsilonDecay: rl.epsilonDecay ** (1 / courses.length),
-        episodes: rl.episodes * courses.length,
-        key: [settings.run.seed, purpose, "all", asOf]
-      })
-      while (!training.run(sliceSteps).done) yield* breathe
-      const judged = judge(forecastsOf(courses, training.q, settings))
-      if (judged === undefined) return undefined
-      const steps = courses.reduce((sum, { split, start }) => sum + split - start, 0)
-      const artefact = emitQTable({
-        thresholds,
-        positions: { count: positionCount, flat },
-        q: training.q,
-        calibrator: judged.calibrator,
-        featureNames: features.names,
-        featureSchemaVersion: features.version,
-        metadata: { fitted_as_of: String(asOf), bars: String(steps) }
-      })
-      const from = Math.min(...courses.map(({ history, start }) => history.asOfs[start] as number))
-      return {
-        artefact,
-        reason: `trained on ${steps} bars for ${rl.episodes} episodes, ${describeLoss(judged)}`,
-        manifest: {
-          kind: qTableKind,
-          voter: "reinforcement-learning",
-          timeFrame,
-          horizonBars,
-          features,
-          data: { from, to: asOf, rows: steps },
-          fittedAsOf: asOf,
-          configuration: contentHash({
-            ...rl,
-            horizonBars,
-            costs: settings.costs,
-            allowShort: orchestrator.allowShort
-          }),
-          seed: settings.run.seed,
-          metrics: metricsOf(judged)
-        }
-      }
+  function* fit(state: QState): Steps<Fitted | undefined> {
+    const { asOf, timeFrame } = state
+    const histories = [...state.instruments.values()].map(copyHistory)
+    const courses: Array<Course> = []
+    for (const history of histories) {
+      const course = yield* courseOf(history, settings)
+      if (course !== undefined) courses.push(course)
+    }
+    if (courses.length === 0 || timeFrame === null) return undefined
+    const training = QLearning.make(asEnvironment(courses), {
+      states,
+      actions: actionCount,
+      learningRate: rl.learningRate,
+      discount: rl.discountFactor,
+      epsilonStart: rl.epsilonStart,
+      epsilonMin: rl.epsilonMin,
+      // Per episode of all courses, however many there are.
+      epsilonDecay: rl.epsilonDecay ** (1 / courses.length),
+      episodes: rl.episodes * courses.length,
+      key: [settings.run.seed, purpose, "all", asOf]
     })
+    while (!training.run(sliceSteps).done) yield
+    const judged = yield* judge(yield* forecastsOf(courses, training.q, settings))
+    if (judged === undefined) return undefined
+    const steps = courses.reduce((sum, { split, start }) => sum + split - start, 0)
+    const artefact = emitQTable({
+      thresholds,
+      positions: { count: positionCount, flat },
+      q: training.q,
+      calibrator: judged.calibrator,
+      featureNames: features.names,
+      featureSchemaVersion: features.version,
+      metadata: { fitted_as_of: String(asOf), bars: String(steps) }
+    })
+    const from = Math.min(...courses.map(({ history, start }) => history.asOfs[start] as number))
+    return {
+      artefact,
+      reason: `trained on ${steps} bars for ${rl.episodes} episodes, ${describeLoss(judged)}`,
+      manifest: {
+        kind: qTableKind,
+        voter: "reinforcement-learning",
+        timeFrame,
+        horizonBars,
+        features,
+        data: { from, to: asOf, rows: steps },
+        fittedAsOf: asOf,
+        configuration: contentHash({
+          ...rl,
+          horizonBars,
+          costs: settings.costs,
+          allowShort: orchestrator.allowShort
+        }),
+        seed: settings.run.seed,
+        metrics: metricsOf(judged)
+      }
+    }
+  }
 
   return {
     name: "reinforcement-learning",

@@ -2,7 +2,8 @@
  * What a voter is made of, apart from all talking: how it learns from bars, when it is due for a new model, and
  * how that model is made. The agent around it is the same for every voter.
  */
-import type { Effect, Schema } from "effect"
+import type { Schema } from "effect"
+import type { Steps } from "../../learning/steps.ts"
 import type { BarsEvent } from "../../protocols/Bar.ts"
 import type { InstrumentId } from "../../protocols/Instrument.ts"
 import type { FeatureSchema, ModelManifest } from "../../protocols/Model.ts"
@@ -43,8 +44,11 @@ export interface Learner<State, Encoded> {
    * first is tried for every few bars, until there is enough to make it of.
    */
   readonly isDue: (state: State, hasModel: boolean) => boolean
-  /** Makes it from what the state holds, giving way between slices. Undefined when there is too little to go by. */
-  readonly fit: (state: State) => Effect.Effect<Fitted | undefined>
+  /**
+   * Makes it from what the state holds at the first step: the state may go on between the steps. Undefined when
+   * there is too little to go by.
+   */
+  readonly fit: (state: State) => Steps<Fitted | undefined>
   /** The window at an as-of, if the state still holds it. */
   readonly window: (state: State, instrument: InstrumentId, asOf: number) => Window | undefined
   /** Fills in the features at the end of a window; the standard deviation of one bar, or 0 where nothing moves. */

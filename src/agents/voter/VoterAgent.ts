@@ -10,12 +10,13 @@ import { Effect, FiberSet, Request, Schedule, Stream } from "effect"
 import { barsEvents, barsStream } from "../../protocols/Bar.ts"
 import { type Deployment, modelEvents, modelsStream } from "../../protocols/Model.ts"
 import { ContextRpcs } from "../../protocols/rpc/ContextRpcs.ts"
-import { ModelManagerRpcs } from "../../protocols/rpc/ModelManagerRpcs.ts"
+import { ModelManagerControlRpcs, ModelManagerRpcs } from "../../protocols/rpc/ModelManagerRpcs.ts"
 import { VoterRpcs } from "../../protocols/rpc/VoterRpcs.ts"
 import * as EventType from "../../protocols/wire/EventType.ts"
 import { InternalError, isTransient } from "../../protocols/wire/errors.ts"
 import { sequenceZero } from "../../protocols/wire/Ids.ts"
 import * as Agent from "../../runtime/Agent.ts"
+import { stepwise } from "../../runtime/breathe.ts"
 import { decodeRecord } from "../../runtime/Fold.ts"
 import { Journal } from "../../runtime/Journal.ts"
 import * as Progress from "../../runtime/Progress.ts"
@@ -42,8 +43,9 @@ export const run =
       const journal = yield* Journal
       const host = yield* ModelHost
       const manager = yield* callAgent(ModelManagerRpcs, "model-manager")
+      const control = yield* callAgent(ModelManagerControlRpcs, "model-manager", "control")
       const context = yield* callAgent(ContextRpcs, "context")
-      const artefacts = Artefacts.make(manager)
+      const artefacts = Artefacts.make(manager, control)
       const agent = yield* Agent.make<Refit>({ name: learner.name, mailboxCapacityMax })
       yield* component.watchMailbox(agent.mailbox)
       yield* component.onStop(agent.drain)
@@ -87,7 +89,7 @@ export const run =
       const refit = Effect.gen(function* () {
         const alias = aliasOf()
         if (alias === undefined) return
-        const fitted = yield* learner.fit(history.state())
+        const fitted = yield* stepwise(learner.fit(history.state()))
         if (fitted === undefined) return
         // Made before, in a life that is over.
         if (active !== null && fitted.manifest.fittedAsOf <= active.since) return

@@ -2,6 +2,7 @@
 import { Either, Schema } from "effect"
 import { type Calibrator, calibrate, fitCalibrator } from "../../learning/ScoreCalibrator.ts"
 import { logLoss } from "../../learning/Scoring.ts"
+import type { Steps } from "../../learning/steps.ts"
 import { labelOf } from "../../market/Label.ts"
 
 /** A forecast and what came of it. */
@@ -43,12 +44,16 @@ export interface Judged {
   readonly heldOut: number
 }
 
-/** Fits the calibrator, judged on the latest third first. Undefined while there are too few forecasts. */
-export const judge = (forecasts: ReadonlyArray<Forecast>): Judged | undefined => {
+/**
+ * Fits the calibrator, judged on the latest third first. Undefined while there are too few forecasts. The list must
+ * not change between the steps.
+ */
+export function* judge(forecasts: ReadonlyArray<Forecast>): Steps<Judged | undefined> {
   const heldOut = Math.floor(forecasts.length * heldOutShare)
   const seen = forecasts.slice(0, forecasts.length - heldOut)
-  const early = fitCalibrator(columnsOf(seen))
-  const calibrator = fitCalibrator(columnsOf(forecasts))
+  const early = yield* fitCalibrator(columnsOf(seen))
+  yield
+  const calibrator = yield* fitCalibrator(columnsOf(forecasts))
   if (Either.isLeft(early) || Either.isLeft(calibrator) || heldOut === 0) return undefined
   const counts = [1, 1, 1]
   for (const { label } of seen) counts[label] = (counts[label] as number) + 1

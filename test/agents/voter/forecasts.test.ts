@@ -6,6 +6,7 @@ import {
   judge,
   metricsOf
 } from "../../../src/agents/voter/forecasts.ts"
+import { runThrough } from "../../../src/learning/steps.ts"
 import { keyedRandom } from "../../../src/protocols/wire/KeyedRandom.ts"
 
 /** Scores that say something of the return: its correlation with the score is `skill`. */
@@ -17,6 +18,8 @@ const forecasts = (count: number, skill: number, key = "forecasts"): ReadonlyArr
     return forecastOf(score, 0.01 * z, 0.01, 0.004)
   })
 }
+
+const judgedOf = (all: ReadonlyArray<Forecast>) => runThrough(judge(all))
 
 describe("forecasts", () => {
   it("hold what came of a score in units of the volatility known then", () => {
@@ -31,30 +34,30 @@ describe("forecasts", () => {
   })
 
   it("make no calibrator while they are too few", () => {
-    expect(judge([])).toBeUndefined()
-    expect(judge(forecasts(5, 0.5))).toBeUndefined()
+    expect(judgedOf([])).toBeUndefined()
+    expect(judgedOf(forecasts(5, 0.5))).toBeUndefined()
   })
 
   it("are judged on the latest third, which the judged calibrator has not seen", () => {
     const all = forecasts(600, 0.6)
-    const judged = judge(all)
+    const judged = judgedOf(all)
     expect(judged?.heldOut).toBe(200)
     // What is fitted to all of them knows more than what was judged: turning the last third around shows in both.
-    const turned = judge(all.map((one, i) => (i < 400 ? one : { ...one, score: -one.score })))
+    const turned = judgedOf(all.map((one, i) => (i < 400 ? one : { ...one, score: -one.score })))
     expect(turned?.loss).toBeGreaterThan((judged?.loss ?? 0) + 0.2)
     expect(turned?.baseLoss).toBe(judged?.baseLoss)
     expect(turned?.calibrator).not.toEqual(judged?.calibrator)
   })
 
   it("beat the base rate where the score knows something, and do not where it knows nothing", () => {
-    const skilled = judge(forecasts(1_500, 0.5))
+    const skilled = judgedOf(forecasts(1_500, 0.5))
     expect((skilled?.baseLoss ?? 0) - (skilled?.loss ?? 0)).toBeGreaterThan(0.05)
-    const blind = judge(forecasts(1_500, 0))
+    const blind = judgedOf(forecasts(1_500, 0))
     expect((blind?.baseLoss ?? 0) - (blind?.loss ?? 0)).toBeLessThan(0.01)
   })
 
   it("are reported by the names that the registry looks for", () => {
-    const judged = judge(forecasts(600, 0.5))
+    const judged = judgedOf(forecasts(600, 0.5))
     if (judged === undefined) throw new Error("not judged")
     expect(metricsOf(judged)).toEqual([
       { name: "log-loss", value: judged.loss },

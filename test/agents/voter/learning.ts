@@ -1,6 +1,7 @@
 /** Learners that are driven without their agent. */
-import { Effect, Schema } from "effect"
+import { Schema } from "effect"
 import type { Fitted, Learner } from "../../../src/agents/voter/Learner.ts"
+import { runThrough } from "../../../src/learning/steps.ts"
 import type { BarsClosed } from "../../../src/protocols/Bar.ts"
 import type { InstrumentId } from "../../../src/protocols/Instrument.ts"
 import { sha256 } from "../../../src/protocols/wire/Json.ts"
@@ -12,7 +13,7 @@ export const learn = <State, Encoded>(
 ): State => events.reduce(learner.evolve, from)
 
 export const fitOf = <State, Encoded>(learner: Learner<State, Encoded>, state: State): Fitted | undefined =>
-  Effect.runSync(learner.fit(state))
+  runThrough(learner.fit(state))
 
 /** What a fit came to, in a form that is the same when and only when the fit is. */
 export const signature = (fitted: Fitted | undefined) =>
