@@ -97,11 +97,12 @@ const sourceStamp = (folders) => {
   return hash.update(readFileSync(join(root, "package-lock.json"))).digest("hex")
 }
 
-/** What is bundled: the program's processes, each one file. */
+/** What is bundled: the program's processes and threads, each one file. */
 const entries = {
   cli: "src/cli/main.ts",
   launcher: "src/runtime/launcher.ts",
-  "model-host": "src/agents/model-host/main.ts"
+  "model-host": "src/agents/model-host/main.ts",
+  storeWriter: "src/runtime/storeWriter.js"
 }
 
 export const bundle = async (entryPoints, outdir) => {

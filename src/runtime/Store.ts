@@ -3,21 +3,22 @@
  * NATS, and everywhere snapshots, receipts, dead letters and the tables that agents keep.
  *
  * Writes are grouped: whatever is waiting goes into one transaction, and each writer hears of its own fate
- * after the commit. A group in which one fails is undone and its members are tried one by one, so that nobody
- * fails for another's fault. Pragmas are set on every open, because a reopened database forgets `synchronous`.
+ * after the commit. Pragmas are set on every open, because a reopened database forgets `synchronous`.
  *
  * Durability: with `full`, what is acknowledged survives a power loss; with `process`, it survives the death of
  * the process but not that of the machine. All tables share it.
  */
 import { closeSync, existsSync, mkdirSync, openSync, readSync, statSync } from "node:fs"
 import { dirname } from "node:path"
+import { Worker } from "node:worker_threads"
 import { Reactivity } from "@effect/experimental"
 import { Migrator, SqlClient, type SqlError, type Statement } from "@effect/sql"
 import { SqliteClient } from "@effect/sql-sqlite-node"
-import { Cause, Chunk, Context, Deferred, Effect, Exit, Fiber, Layer, Mailbox } from "effect"
+import { Chunk, Context, Deferred, Effect, Fiber, Layer, Mailbox, type Scope } from "effect"
 import { sha256 } from "../protocols/wire/Json.ts"
 import { StoreFailed, StoreUnreadable } from "./errors.ts"
 import { migrations } from "./migrations.ts"
+import { openWriter, threadOf, type WriterJob, type WriterOptions } from "./storeWriter.js"
 
 export type Durability = "full" | "process"
 
@@ -101,15 +102,19 @@ const refuseForeignFile = (path: string): Effect.Effect<void, StoreUnreadable> =
     }
   })
 
-/** One connection. Pragmas are set here, because a database that is opened again has forgotten them. */
-const connect = Effect.fnUntraced(function* ({ durability, path }: StoreOptions) {
-  const sql = yield* SqliteClient.make({ filename: path }).pipe(Effect.provide(Reactivity.layer))
-  yield* sql.unsafe(`PRAGMA synchronous = ${durability === "full" ? "FULL" : "NORMAL"}`)
-  yield* sql`PRAGMA foreign_keys = ON`
-  yield* sql`PRAGMA trusted_schema = OFF`
-  yield* sql`PRAGMA cell_size_check = ON`
-  yield* sql`PRAGMA busy_timeout = 2000`
-  yield* sql`PRAGMA journal_size_limit = 67108864`
+/** Of every connection, because a database that is opened again has forgotten them. */
+const pragmasOf = ({ durability }: StoreOptions) => [
+  `synchronous = ${durability === "full" ? "FULL" : "NORMAL"}`,
+  "foreign_keys = ON",
+  "trusted_schema = OFF",
+  "cell_size_check = ON",
+  "busy_timeout = 2000",
+  "journal_size_limit = 67108864"
+]
+
+const connect = Effect.fnUntraced(function* (options: StoreOptions) {
+  const sql = yield* SqliteClient.make({ filename: options.path }).pipe(Effect.provide(Reactivity.layer))
+  for (const pragma of pragmasOf(options)) yield* sql.unsafe(`PRAGMA ${pragma}`)
   return sql
 })
 
@@ -125,14 +130,76 @@ const migrate = Effect.fnUntraced(function* (sql: SqlClient.SqlClient) {
   )
 })
 
+/** Runs jobs, and says of each what came of it. */
+type Commit = (jobs: ReadonlyArray<WriterJob>) => Effect.Effect<ReadonlyArray<string | null>>
+
+const writeHere = (options: WriterOptions): Effect.Effect<Commit, unknown, Scope.Scope> =>
+  Effect.map(
+    Effect.acquireRelease(Effect.try({ try: () => openWriter(options), catch: (cause) => cause }), (writer) =>
+      Effect.sync(() => writer.close())
+    ),
+    (writer) => (jobs) => Effect.sync(() => writer.commit(jobs))
+  )
+
+/** A view on a larger buffer would take the whole buffer along. */
+const ownBytes = (parameter: unknown) =>
+  parameter instanceof Uint8Array && parameter.byteLength < parameter.buffer.byteLength
+    ? parameter.slice()
+    : parameter
+
+const writeInThread = (options: WriterOptions): Effect.Effect<Commit, unknown, Scope.Scope> =>
+  Effect.gen(function* () {
+    const worker = yield* Effect.acquireRelease(
+      Effect.sync(
+        () =>
+          new Worker(new URL("./storeWriter.js", import.meta.url), { workerData: { [threadOf]: options } })
+      ),
+      (worker) =>
+        Effect.async<void>((resume) => {
+          worker.once("exit", () => resume(Effect.void))
+          worker.postMessage(null)
+          if (worker.threadId < 0) resume(Effect.void)
+        })
+    )
+    let ended: string | undefined
+    /** One request is on its way at a time, and this hears of its fate. */
+    let hear: (results: ReadonlyArray<string | null> | undefined) => void = () => undefined
+    worker.on("message", (results) => hear(results))
+    worker.on("error", (cause) => {
+      ended = reasonOf(cause)
+    })
+    worker.on("exit", () => {
+      ended ??= "the thread that writes has ended"
+      hear(undefined)
+    })
+    const answer = (count: number) =>
+      Effect.async<ReadonlyArray<string | null>>((resume) => {
+        const lost = () => Array<string>(count).fill(ended ?? "the thread that writes has ended")
+        if (ended !== undefined) return resume(Effect.succeed(lost()))
+        hear = (results) => resume(Effect.succeed(results ?? lost()))
+      })
+    const [refused] = yield* answer(1)
+    if (refused !== undefined) return yield* Effect.fail(new Error(refused ?? ""))
+    return (jobs: ReadonlyArray<WriterJob>) =>
+      Effect.suspend(() => {
+        const owned = jobs.map((job) =>
+          job.map(([text, parameters]) => [text, parameters.map(ownBytes)] as const)
+        )
+        worker.postMessage(owned)
+        return answer(jobs.length)
+      })
+  })
+
 /** A connection that writes and one that reads: neither waits for the other. */
 const open = (options: StoreOptions) => {
-  const { path } = options
+  const { durability, path } = options
   const unreadable = (cause: unknown) => new StoreUnreadable({ path, reason: reasonOf(cause) })
+  const writer = { path, pragmas: pragmasOf(options) }
   const opened = Effect.gen(function* () {
-    const writer = yield* connect(options)
-    yield* migrate(writer)
-    return { connection: yield* writer.reserve, sql: yield* connect(options) }
+    const sql = yield* connect(options)
+    yield* migrate(sql)
+    // Only a commit that waits for the disk is worth the way to a thread and back.
+    return { sql, commit: yield* durability === "full" ? writeInThread(writer) : writeHere(writer) }
   })
   return Effect.zipRight(
     refuseForeignFile(path),
@@ -141,37 +208,17 @@ const open = (options: StoreOptions) => {
 }
 
 const make = Effect.fnUntraced(function* (options: StoreOptions) {
-  const { connection, sql } = yield* open(options)
+  const { commit, sql } = yield* open(options)
   const queue = yield* Mailbox.make<Job>({ capacity: waitingMax, strategy: "suspend" })
   const failed = (operation: string, cause: unknown) =>
     new StoreFailed({ operation, reason: reasonOf(cause) })
 
-  // Preparing a statement anew costs less than finding it in the client's cache.
-  const run = (text: string, parameters: ReadonlyArray<unknown> = []) =>
-    connection.executeUnprepared(text, parameters, undefined)
-
-  /** Runs jobs in one transaction. On any failure, at the commit too, nothing of it remains. */
-  const transact = (jobs: ReadonlyArray<Job>) => {
-    const work = Effect.gen(function* () {
-      yield* run("BEGIN IMMEDIATE")
-      for (const { statements } of jobs) {
-        for (const statement of statements) yield* run(...statement.compile())
-      }
-      yield* run("COMMIT")
+  const settle = Effect.fnUntraced(function* (jobs: ReadonlyArray<Job>) {
+    const results = yield* commit(jobs.map(({ statements }) => statements.map((one) => one.compile())))
+    jobs.forEach(({ done, operation }, i) => {
+      const reason = results[i] ?? null
+      Deferred.unsafeDone(done, reason === null ? Effect.void : failed(operation, reason))
     })
-    return Effect.onError(work, () => Effect.ignore(run("ROLLBACK")))
-  }
-
-  const settle = (job: Job, exit: Exit.Exit<void, unknown>) =>
-    Deferred.unsafeDone(
-      job.done,
-      Exit.mapErrorCause(exit, (cause) => Cause.fail(failed(job.operation, Cause.squash(cause))))
-    )
-
-  const commit = Effect.fnUntraced(function* (jobs: ReadonlyArray<Job>) {
-    const exit = yield* Effect.exit(transact(jobs))
-    const isDecided = Exit.isSuccess(exit) || jobs.length === 1
-    for (const job of jobs) settle(job, isDecided ? exit : yield* Effect.exit(transact([job])))
   })
 
   const committer = yield* Effect.forkScoped(
@@ -179,7 +226,7 @@ const make = Effect.fnUntraced(function* (options: StoreOptions) {
       for (let done = false; !done; ) {
         const [jobs, ended] = yield* queue.takeAll
         for (let at = 0; at < jobs.length; at += groupMax) {
-          yield* commit(Chunk.toReadonlyArray(jobs).slice(at, at + groupMax))
+          yield* settle(Chunk.toReadonlyArray(jobs).slice(at, at + groupMax))
         }
         done = ended
       }

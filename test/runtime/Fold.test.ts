@@ -25,7 +25,7 @@ const rows = Effect.flatMap(Store, ({ sql }) =>
 
 const check = (name: string, effect: Effect.Effect<void, unknown, Store | DeadLetters>) =>
   it.scopedLive(name, () =>
-    Effect.provide(effect, Layer.mergeAll(temporaryStore, DeadLetters.layerMemory(10), quiet))
+    Effect.provide(effect, Layer.mergeAll(temporaryStore(), DeadLetters.layerMemory(10), quiet))
   )
 
 describe("the snapshots of a fold", () => {
@@ -114,7 +114,7 @@ describe("the snapshots of a fold", () => {
 
   it.scopedLive("hold any state of their schema", () =>
     Effect.gen(function* () {
-      const context = yield* Layer.build(temporaryStore)
+      const context = yield* Layer.build(temporaryStore())
       yield* Effect.promise(() =>
         fc.assert(
           fc.asyncProperty(

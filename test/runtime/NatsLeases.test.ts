@@ -84,7 +84,7 @@ const makeNode = (bucket: Bucket, node: string, before: Effect.Effect<void, unkn
     const connection = Layer.succeed(NatsConnection, {
       jetstream: { views: { kv: () => Promise.resolve(kv) } }
     } as never)
-    const store = yield* Layer.build(temporaryStore)
+    const store = yield* Layer.build(temporaryStore())
     yield* Effect.provide(before, store)
     const leases = yield* Effect.provide(
       Layer.build(NatsLeases.layer({ run, node: NodeId.make(node), home: `home of ${node}`, ttlMs })),

@@ -12,7 +12,7 @@ import { flipBitOf, quiet, storeIn, temporaryStore } from "../support/store.ts"
 const journalIn = (directory: string) =>
   SqliteJournal.layer.pipe(Layer.provideMerge(storeIn(directory)), Layer.merge(quiet))
 
-const temporaryJournal = SqliteJournal.layer.pipe(Layer.provideMerge(temporaryStore), Layer.merge(quiet))
+const temporaryJournal = SqliteJournal.layer.pipe(Layer.provideMerge(temporaryStore()), Layer.merge(quiet))
 
 const append = (stream: string, content: string, epoch = 1) =>
   Effect.gen(function* () {

@@ -68,95 +68,6 @@ describe("Store", () => {
     )
   }
 
-  it.scopedLive("keeps what was written for its next life", () =>
-    Effect.gen(function* () {
-      const directory = yield* temporaryDirectory
-      yield* Effect.provide(fence("a", 1), storeIn(directory))
-      yield* Effect.provide(fence("b", 1), storeIn(directory, "full"))
-      expect(yield* Effect.provide(fences, storeIn(directory))).toEqual(["a", "b"])
-    })
-  )
-
-  it.scopedLive("puts what waits together into few commits", () =>
-    Effect.gen(function* () {
-      const directory = yield* temporaryDirectory
-      yield* Effect.gen(function* () {
-        const before = commitsIn(directory)
-        yield* Effect.forEach(names(500), (name) => fence(name, 1), { concurrency: "unbounded" })
-        expect(yield* fences).toEqual(names(500))
-        const commits = commitsIn(directory) - before
-        expect(commits).toBeGreaterThanOrEqual(1)
-        expect(commits).toBeLessThanOrEqual(5)
-      }).pipe(Effect.provide(storeIn(directory)))
-    })
-  )
-
-  it.scopedLive("lets one writer's failure take down nobody who shared its commit", () =>
-    Effect.gen(function* () {
-      const all = names(50)
-      const results = yield* Effect.forEach(
-        all,
-        (name, i) => Effect.either(fence(name, i % 10 === 3 ? null : 1)),
-        { concurrency: "unbounded" }
-      )
-      const failed = all.filter((_, i) => Either.isLeft(results[i] as (typeof results)[number]))
-      expect(failed).toEqual(all.filter((_, i) => i % 10 === 3))
-      const [first] = results.filter(Either.isLeft)
-      expect(first?.left).toMatchObject({ _tag: "StoreFailed", operation: "write a fence" })
-      expect(first?.left.reason).toContain("NOT NULL")
-      expect(yield* fences).toEqual(all.filter((_, i) => i % 10 !== 3))
-    }).pipe(Effect.provide(temporaryStore))
-  )
-
-  it.scopedLive("writes the statements of one writer together or not at all", () =>
-    Effect.gen(function* () {
-      const { sql, write } = yield* Store.Store
-      const insert = (stream: string, epoch: number | null) =>
-        sql`INSERT INTO fences (stream, epoch) VALUES (${stream}, ${epoch})`
-      const failed = yield* Effect.flip(write("write two", [insert("a", 1), insert("b", null)]))
-      expect(failed._tag).toBe("StoreFailed")
-      expect(yield* fences).toEqual([])
-      yield* write("write two", [insert("a", 1), insert("b", 2)])
-      expect(yield* fences).toEqual(["a", "b"])
-    }).pipe(Effect.provide(temporaryStore))
-  )
-
-  it.scopedLive("says that the disk is full, and resumes when there is room", () =>
-    Effect.gen(function* () {
-      const { sql, write } = yield* Store.Store
-      const pages = (yield* pragma("page_count")) as number
-      yield* write("limit the file", [sql.unsafe(`PRAGMA max_page_count = ${pages}`)])
-      const error = yield* Effect.flip(fence("x".repeat(100_000), 1))
-      expect(error).toMatchObject({ _tag: "StoreFailed", reason: "database or disk is full" })
-      yield* fence("small", 1)
-      yield* write("lift the limit", [sql.unsafe("PRAGMA max_page_count = 1000000")])
-      yield* fence("y".repeat(100_000), 1)
-      expect((yield* fences).map((name) => name.length)).toEqual([5, 100_000])
-    }).pipe(Effect.provide(temporaryStore))
-  )
-
-  it.scopedLive("commits what waits when it closes, and refuses the rest by name", () =>
-    Effect.gen(function* () {
-      const directory = yield* temporaryDirectory
-      const scope = yield* Scope.make()
-      const context = yield* Layer.buildWithScope(storeIn(directory), scope)
-      const all = names(300)
-      const writing = yield* Effect.forEach(all, (name) => Effect.fork(Effect.either(fence(name, 1)))).pipe(
-        Effect.provide(context)
-      )
-      yield* Effect.yieldNow()
-      yield* Scope.close(scope, Exit.void)
-      const results = yield* Fiber.join(Fiber.all(writing))
-      const refused = results.filter(Either.isLeft).map(({ left }) => left.reason)
-      expect(refused.filter((reason) => reason !== "it is closing")).toEqual([])
-      const accepted = all.filter((_, i) => Either.isRight(results[i] as (typeof results)[number]))
-      expect(accepted.length).toBeGreaterThan(0)
-      expect(yield* Effect.provide(fences, storeIn(directory))).toEqual(accepted)
-      const late = yield* Effect.flip(Effect.provide(fence("late", 1), context))
-      expect(late).toMatchObject({ _tag: "StoreFailed", reason: "it is closing" })
-    })
-  )
-
   it.scopedLive("refuses a file that is no database, and leaves it as it is", () =>
     Effect.gen(function* () {
       const directory = yield* temporaryDirectory
@@ -207,6 +118,99 @@ describe("Store", () => {
     })
   )
 })
+
+for (const durability of ["full", "process"] as const) {
+  describe(`Store, writing with durability ${durability}`, () => {
+    it.scopedLive("keeps what was written for its next life", () =>
+      Effect.gen(function* () {
+        const directory = yield* temporaryDirectory
+        yield* Effect.provide(fence("a", 1), storeIn(directory, durability))
+        yield* Effect.provide(fence("b", 1), storeIn(directory, durability))
+        expect(yield* Effect.provide(fences, storeIn(directory, durability))).toEqual(["a", "b"])
+      })
+    )
+
+    it.scopedLive("puts what waits together into few commits", () =>
+      Effect.gen(function* () {
+        const directory = yield* temporaryDirectory
+        yield* Effect.gen(function* () {
+          const before = commitsIn(directory)
+          yield* Effect.forEach(names(500), (name) => fence(name, 1), { concurrency: "unbounded" })
+          expect(yield* fences).toEqual(names(500))
+          const commits = commitsIn(directory) - before
+          expect(commits).toBeGreaterThanOrEqual(1)
+          expect(commits).toBeLessThanOrEqual(5)
+        }).pipe(Effect.provide(storeIn(directory, durability)))
+      })
+    )
+
+    it.scopedLive("lets one writer's failure take down nobody who shared its commit", () =>
+      Effect.gen(function* () {
+        const all = names(50)
+        const results = yield* Effect.forEach(
+          all,
+          (name, i) => Effect.either(fence(name, i % 10 === 3 ? null : 1)),
+          { concurrency: "unbounded" }
+        )
+        const failed = all.filter((_, i) => Either.isLeft(results[i] as (typeof results)[number]))
+        expect(failed).toEqual(all.filter((_, i) => i % 10 === 3))
+        const [first] = results.filter(Either.isLeft)
+        expect(first?.left).toMatchObject({ _tag: "StoreFailed", operation: "write a fence" })
+        expect(first?.left.reason).toContain("NOT NULL")
+        expect(yield* fences).toEqual(all.filter((_, i) => i % 10 !== 3))
+      }).pipe(Effect.provide(temporaryStore(durability)))
+    )
+
+    it.scopedLive("writes the statements of one writer together or not at all", () =>
+      Effect.gen(function* () {
+        const { sql, write } = yield* Store.Store
+        const insert = (stream: string, epoch: number | null) =>
+          sql`INSERT INTO fences (stream, epoch) VALUES (${stream}, ${epoch})`
+        const failed = yield* Effect.flip(write("write two", [insert("a", 1), insert("b", null)]))
+        expect(failed._tag).toBe("StoreFailed")
+        expect(yield* fences).toEqual([])
+        yield* write("write two", [insert("a", 1), insert("b", 2)])
+        expect(yield* fences).toEqual(["a", "b"])
+      }).pipe(Effect.provide(temporaryStore(durability)))
+    )
+
+    it.scopedLive("says that the disk is full, and resumes when there is room", () =>
+      Effect.gen(function* () {
+        const { sql, write } = yield* Store.Store
+        const pages = (yield* pragma("page_count")) as number
+        yield* write("limit the file", [sql.unsafe(`PRAGMA max_page_count = ${pages}`)])
+        const error = yield* Effect.flip(fence("x".repeat(100_000), 1))
+        expect(error).toMatchObject({ _tag: "StoreFailed", reason: "database or disk is full" })
+        yield* fence("small", 1)
+        yield* write("lift the limit", [sql.unsafe("PRAGMA max_page_count = 1000000")])
+        yield* fence("y".repeat(100_000), 1)
+        expect((yield* fences).map((name) => name.length)).toEqual([5, 100_000])
+      }).pipe(Effect.provide(temporaryStore(durability)))
+    )
+
+    it.scopedLive("commits what waits when it closes, and refuses the rest by name", () =>
+      Effect.gen(function* () {
+        const directory = yield* temporaryDirectory
+        const scope = yield* Scope.make()
+        const context = yield* Layer.buildWithScope(storeIn(directory, durability), scope)
+        const all = names(300)
+        const writing = yield* Effect.forEach(all, (name) => Effect.fork(Effect.either(fence(name, 1)))).pipe(
+          Effect.provide(context)
+        )
+        yield* Effect.yieldNow()
+        yield* Scope.close(scope, Exit.void)
+        const results = yield* Fiber.join(Fiber.all(writing))
+        const refused = results.filter(Either.isLeft).map(({ left }) => left.reason)
+        expect(refused.filter((reason) => reason !== "it is closing")).toEqual([])
+        const accepted = all.filter((_, i) => Either.isRight(results[i] as (typeof results)[number]))
+        expect(accepted.length).toBeGreaterThan(0)
+        expect(yield* Effect.provide(fences, storeIn(directory, durability))).toEqual(accepted)
+        const late = yield* Effect.flip(Effect.provide(fence("late", 1), context))
+        expect(late).toMatchObject({ _tag: "StoreFailed", reason: "it is closing" })
+      })
+    )
+  })
+}
 
 describe("the hash of a row", () => {
   const part = fc.oneof(fc.string(), fc.integer(), fc.constant(null), fc.uint8Array({ maxLength: 20 }))

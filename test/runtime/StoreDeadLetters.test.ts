@@ -39,7 +39,7 @@ const check = (
   it.scopedLive(name, () =>
     Effect.provide(
       effect,
-      StoreDeadLetters.layer(lettersMax).pipe(Layer.provideMerge(temporaryStore), Layer.provideMerge(quiet))
+      StoreDeadLetters.layer(lettersMax).pipe(Layer.provideMerge(temporaryStore()), Layer.provideMerge(quiet))
     )
   )
 

@@ -11,9 +11,8 @@ export const storePath = (directory: string) => join(directory, "store.db")
 export const storeIn = (directory: string, durability: Store.Durability = "process") =>
   Store.layer({ path: storePath(directory), durability })
 
-export const temporaryStore = Layer.unwrapScoped(
-  Effect.map(temporaryDirectory, (directory) => storeIn(directory))
-)
+export const temporaryStore = (durability?: Store.Durability) =>
+  Layer.unwrapScoped(Effect.map(temporaryDirectory, (directory) => storeIn(directory, durability)))
 
 export const quiet = Logger.remove(Logger.defaultLogger)
 
