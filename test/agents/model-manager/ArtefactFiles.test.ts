@@ -96,20 +96,20 @@ describe("artefacts on disk", () => {
       const { files, path } = yield* kept
       const damaged = (content: Uint8Array) => {
         writeFileSync(path, content)
-        return Effect.runSync(refusalOf(files.read(digest)))
+        return Effect.runPromise(refusalOf(files.read(digest)))
       }
       truncateSync(path, bytes.byteLength - 1)
       expect(yield* refusalOf(files.read(digest))).toBeInstanceOf(ArtefactRefused)
-      expect(damaged(new Uint8Array())).toBeInstanceOf(ArtefactRefused)
-      expect(damaged(Buffer.concat([bytes, Buffer.from([0])]))).toBeInstanceOf(ArtefactRefused)
-      fc.assert(
-        fc.property(fc.nat(bytes.byteLength - 1), fc.nat(7), (at, bit) => {
-          const flipped = Uint8Array.from(bytes)
-          flipped[at] = (flipped[at] as number) ^ (1 << bit)
-          expect(damaged(flipped)).toBeInstanceOf(ArtefactRefused)
-        }),
-        { numRuns: 50 }
+      expect(yield* Effect.promise(() => damaged(new Uint8Array()))).toBeInstanceOf(ArtefactRefused)
+      expect(yield* Effect.promise(() => damaged(Buffer.concat([bytes, Buffer.from([0])])))).toBeInstanceOf(
+        ArtefactRefused
       )
+      const anyBit = fc.asyncProperty(fc.nat(bytes.byteLength - 1), fc.nat(7), async (at, bit) => {
+        const flipped = Uint8Array.from(bytes)
+        flipped[at] = (flipped[at] as number) ^ (1 << bit)
+        expect(await damaged(flipped)).toBeInstanceOf(ArtefactRefused)
+      })
+      yield* Effect.promise(() => fc.assert(anyBit, { numRuns: 50 }))
       // What is written anew under its digest is sound again.
       yield* files.write(digest, bytes)
       expect(Buffer.from(yield* files.read(digest)).equals(bytes)).toBe(true)
