@@ -57,6 +57,9 @@ interface Call {
   readonly deadlineAtMs: number | undefined
 }
 
+/** An answer goes to an inbox: whoever may call must not make an agent speak for them elsewhere. */
+const isInbox = (subject: string) => subject.startsWith("_INBOX")
+
 /**
  * @param readers the fibers that decode requests. Handlers answer from fibers of their own, so that what dies in
  *   a reader is a request that does not decode.
@@ -139,17 +142,19 @@ const makeProtocol = <Rpcs extends Rpc.Any>(
 
       const onMessage = (raw: Message) => {
         if (raw.noResponders) return
-        const decoded = decodeToServer(raw.data)
-        if (Either.isLeft(decoded)) {
+        const reject = (reason: string) =>
           deadLetters.unsafeRecord({
             consumer: `${agent}.rpc`,
             subject: raw.subject,
-            reason: decoded.left,
+            reason,
             data: raw.data
           })
-          return
-        }
+        const decoded = decodeToServer(raw.data)
+        if (Either.isLeft(decoded)) return void reject(decoded.left)
         const { client: inbox, deadlineMs, ...message } = decoded.right
+        if (raw.reply !== undefined && !isInbox(raw.reply)) {
+          return void reject("its answer would go elsewhere than to an inbox")
+        }
         const client = clientOf(inbox)
         switch (message._tag) {
           case "Request":

@@ -17,13 +17,18 @@ export interface ManagedNats {
   readonly url: Redacted.Redacted<string>
   /** With credentials that may read topics and decisions and nothing else. */
   readonly observerUrl: string
+  /** With credentials that may do the same and call agents, but for what needs the operator. */
+  readonly clientUrl: string
   readonly port: number
   /** Fails when the server has died. */
   readonly died: Effect.Effect<never, NatsServerFailed>
 }
 
-/** Inboxes of observers: what they may listen on cannot be another's reply. */
-export const observerInboxPrefix = "_INBOX_observer"
+/** The roles beside the node's own. Each has inboxes of its own: what it may listen on cannot be another's reply. */
+const roles = ["observer", "client"] as const
+type Role = (typeof roles)[number]
+
+export const inboxPrefixOf = (role: Role): string => `_INBOX_${role}`
 
 /** Ends the server when standard input does, and itself when the server does. */
 const guard = `"$@" & server=$!
@@ -45,19 +50,22 @@ export const findNatsServer = (path: string = process.env.PATH ?? ""): string | 
     .map((folder) => join(folder, "nats-server"))
     .find((file) => existsSync(file))
 
-const Secrets = Schema.parseJson(Schema.Struct({ node: Schema.String, observer: Schema.String }))
+const Secrets = Schema.parseJson(
+  Schema.Struct({ node: Schema.String, observer: Schema.String, client: Schema.String })
+)
 
 const readSecrets = (directory: string): typeof Secrets.Type => {
   const path = join(directory, "credentials.json")
   if (existsSync(path)) return Schema.decodeSync(Secrets)(readFileSync(path, "utf8"))
   const password = () => randomBytes(24).toString("base64url")
-  const secrets = { node: password(), observer: password() }
+  const secrets = { node: password(), observer: password(), client: password() }
   writeFileSync(path, Schema.encodeSync(Secrets)(secrets), { mode: 0o600 })
   return secrets
 }
 
-/** What an observer may ask of JetStream: to read by the consumers that are offered, and to make none. */
-const observerMayPublish = (consumers: ReadonlyArray<string>) => [
+/** What both may ask of JetStream: to read by the consumers that are offered, and to make none. */
+const mayPublish = (role: Role, consumers: ReadonlyArray<string>) => [
+  ...(role === "client" ? ["conclave.v1.*.rpc.>"] : []),
   "$JS.API.INFO",
   "$JS.API.STREAM.NAMES",
   "$JS.API.STREAM.LIST",
@@ -84,14 +92,14 @@ const configuration = (
     authorization: {
       users: [
         { user: "node", password: secrets.node },
-        {
-          user: "observer",
-          password: secrets.observer,
+        ...roles.map((role) => ({
+          user: role,
+          password: secrets[role],
           permissions: {
-            publish: { allow: observerMayPublish(consumers) },
-            subscribe: { allow: ["conclave.v1.*.topic.>", `${observerInboxPrefix}.>`] }
+            publish: { allow: mayPublish(role, consumers) },
+            subscribe: { allow: ["conclave.v1.*.topic.>", `${inboxPrefixOf(role)}.>`] }
           }
-        }
+        }))
       ]
     }
   })
@@ -194,11 +202,15 @@ export const start = (options: {
     )
     writeFileSync(portFile, String(port))
     const urlOf = (user: string, password: string) => `nats://${user}:${password}@127.0.0.1:${port}`
-    const observerUrl = urlOf("observer", secrets.observer)
-    writeFileSync(join(directory, "observer.url"), `${observerUrl}\n`, { mode: 0o600 })
+    const roleUrl = (role: Role) => {
+      const url = urlOf(role, secrets[role])
+      writeFileSync(join(directory, `${role}.url`), `${url}\n`, { mode: 0o600 })
+      return url
+    }
     return {
       url: Redacted.make(urlOf("node", secrets.node)),
-      observerUrl,
+      observerUrl: roleUrl("observer"),
+      clientUrl: roleUrl("client"),
       port,
       died: Effect.flatMap(exited(child), (code) =>
         failed(`it ended with ${code ?? "a signal"}: ${lastLine()}`)

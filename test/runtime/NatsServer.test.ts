@@ -61,7 +61,7 @@ describe("the managed nats-server", () => {
         const directory = yield* temporaryDirectory
         const nats = yield* NatsServer.start({ program, directory, consumers: ["decisions"] })
         const nc = yield* Effect.promise(() =>
-          connect({ ...userAndPassword(nats.observerUrl), inboxPrefix: NatsServer.observerInboxPrefix })
+          connect({ ...userAndPassword(nats.observerUrl), inboxPrefix: NatsServer.inboxPrefixOf("observer") })
         )
         const denied: Array<string> = []
         void (async () => {
@@ -97,6 +97,36 @@ describe("the managed nats-server", () => {
         expect(yield* settled).toBe(13)
         yield* Effect.promise(() => nc.close())
       })
+  )
+
+  it.scopedLive("lets a client call agents, but for what needs the operator", () =>
+    Effect.gen(function* () {
+      const directory = yield* temporaryDirectory
+      const server = yield* NatsServer.start({ program, directory, consumers: ["decisions"] })
+      const node = yield* Effect.promise(() => connect(userAndPassword(Redacted.value(server.url))))
+      node.subscribe("conclave.v1.r.*.broker.any", { callback: (_, message) => message.respond("heard") })
+      const client = yield* Effect.promise(() =>
+        connect({ ...userAndPassword(server.clientUrl), inboxPrefix: NatsServer.inboxPrefixOf("client") })
+      )
+      const ask = (subject: string) =>
+        Effect.tryPromise({
+          try: async () => (await client.request(subject, "x", { timeout: 1_000 })).string(),
+          catch: String
+        })
+      expect(yield* ask("conclave.v1.r.rpc.broker.any")).toBe("heard")
+      for (const subject of [
+        "conclave.v1.r.control.broker.any",
+        "conclave.v1.r.control.model-manager.any",
+        "conclave.v1.r.journal.decisions",
+        "conclave.v1.r.topic.decisions.x",
+        "$JS.API.STREAM.DELETE.conclave_r",
+        "$KV.conclave_runs.current"
+      ]) {
+        expect(yield* Effect.flip(ask(subject))).toContain("Permissions Violation")
+      }
+      yield* Effect.promise(() => client.close())
+      yield* Effect.promise(() => node.close())
+    })
   )
 
   it.scopedLive("says that it has died, and comes back on the same port with the same streams", () =>

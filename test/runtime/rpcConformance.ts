@@ -142,6 +142,29 @@ export const rpcConformance = (transport: Layer.Layer<Bus, unknown>) => {
   )
 
   check(
+    "answers nowhere but in an inbox",
+    Effect.gen(function* () {
+      yield* startServer("a")
+      const client = yield* startClient()
+      const bus = yield* Bus
+      const subject = Address.subjectOf(run, Address.any("node"))
+      const heard: Array<string> = []
+      yield* bus.subscribe(`conclave.v1.${run}.control.>`, (message) => void heard.push(message.subject))
+      const request = Buffer.from(
+        `{"_tag":"Request","id":"1","tag":"Echo","client":"_INBOX.x","headers":[],"payload":{"text":"x"}}`
+      )
+      const control = `conclave.v1.${run}.control.broker`
+      yield* bus.publish(subject, request, `${control}.any`)
+      yield* bus.publish(subject, request, control)
+      yield* bus.flush
+      expect(yield* client.Echo({ text: "alive" })).toBe("alive")
+      yield* bus.flush
+      expect(yield* (yield* DeadLetters).count).toBe(2)
+      expect(heard).toEqual([])
+    })
+  )
+
+  check(
     "takes an interruption to the instance that has the call, and to no other",
     Effect.gen(function* () {
       const servers = [yield* startServer("a"), yield* startServer("b")]

@@ -13,7 +13,7 @@ import {
   VersionPublished,
   VersionRetired
 } from "../../protocols/Model.ts"
-import { ModelManagerRpcs } from "../../protocols/rpc/ModelManagerRpcs.ts"
+import { ModelManagerControlRpcs, ModelManagerRpcs } from "../../protocols/rpc/ModelManagerRpcs.ts"
 import { truncateReason } from "../../protocols/wire/Ids.ts"
 import { Limits } from "../../protocols/wire/Limits.ts"
 import * as Agent from "../../runtime/Agent.ts"
@@ -153,9 +153,23 @@ export const run = (component: Component) =>
         })
     }
 
-    const handlers = ModelManagerRpcs.toLayer({
+    const control = ModelManagerControlRpcs.toLayer({
       Publish: (payload) => agent.ask(new Publish(payload)),
-      Activate: (payload) => agent.ask(new Activate(payload)),
+      Activate: (payload) => agent.ask(new Activate(payload))
+    })
+    /** Whole, checked when its first piece is asked for and kept until another's is. */
+    let givenOut: { readonly version: string; readonly bytes: Uint8Array } | undefined
+    const piecesOf = (version: string, offset: number) =>
+      Effect.suspend(() => {
+        if (offset > 0 && givenOut?.version === version) return Effect.succeed(givenOut.bytes)
+        return Effect.tap(files.read(version), (bytes) =>
+          Effect.sync(() => {
+            givenOut = { version, bytes }
+          })
+        )
+      })
+
+    const handlers = ModelManagerRpcs.toLayer({
       Active: ({ alias }) => Effect.sync(() => activeOf(state(), alias) ?? null),
       Manifest: ({ version }) =>
         Effect.suspend(() => {
@@ -163,13 +177,14 @@ export const run = (component: Component) =>
           return manifest === undefined ? new UnknownModel({ model: version }) : Effect.succeed(manifest)
         }),
       Fetch: ({ offset, version }) =>
-        Effect.map(files.read(version), (bytes) => ({
+        Effect.map(piecesOf(version, offset), (bytes) => ({
           bytes: bytes.byteLength,
           chunk: bytes.subarray(offset, offset + Limits.artefactChunkBytes)
         })),
       Models: () => Effect.sync(() => ({ deployments: state().deployments, versions: state().versions }))
     })
     yield* Effect.provide(serveAgent(ModelManagerRpcs, name), handlers)
+    yield* Effect.provide(serveAgent(ModelManagerControlRpcs, name, "control"), control)
     yield* component.running()
     yield* Effect.all([agent.live(behaviour), lease.lost], { concurrency: "unbounded", discard: true })
   })

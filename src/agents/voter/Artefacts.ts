@@ -2,7 +2,7 @@
 import { Effect } from "effect"
 import { ArtefactRefused } from "../../protocols/errors.ts"
 import type { Deployment, ModelManifest } from "../../protocols/Model.ts"
-import type { ModelManagerRpcs } from "../../protocols/rpc/ModelManagerRpcs.ts"
+import type { ModelManagerControlRpcs, ModelManagerRpcs } from "../../protocols/rpc/ModelManagerRpcs.ts"
 import { sha256 } from "../../protocols/wire/Json.ts"
 import { Limits } from "../../protocols/wire/Limits.ts"
 import type * as BusRpcClient from "../../runtime/BusRpcClient.ts"
@@ -11,7 +11,10 @@ import type { Fitted } from "./Learner.ts"
 /** Artefacts kept in memory: what serves, what served before, and one that is being asked about again. */
 const cachedMax = 4
 
-export const make = (manager: BusRpcClient.ClientOf<typeof ModelManagerRpcs>) => {
+export const make = (
+  manager: BusRpcClient.ClientOf<typeof ModelManagerRpcs>,
+  control: BusRpcClient.ClientOf<typeof ModelManagerControlRpcs>
+) => {
   const cache = new Map<string, Uint8Array>()
   const keep = (digest: string, bytes: Uint8Array) => {
     cache.delete(digest)
@@ -53,10 +56,10 @@ export const make = (manager: BusRpcClient.ClientOf<typeof ModelManagerRpcs>) =>
       const manifest: ModelManifest = { ...fitted.manifest, digest, bytes: artefact.byteLength, parent }
       for (let offset = 0; offset < artefact.byteLength; offset += Limits.artefactChunkBytes) {
         const chunk = artefact.subarray(offset, offset + Limits.artefactChunkBytes)
-        yield* manager.Publish({ manifest, offset, chunk })
+        yield* control.Publish({ manifest, offset, chunk })
       }
       keep(digest, artefact)
-      return yield* manager.Activate({
+      return yield* control.Activate({
         alias,
         version: digest,
         expected: active?.version ?? null,

@@ -1,4 +1,7 @@
-/** Publishing, activating and fetching model versions. */
+/**
+ * Asking for model versions, and, on the branch that needs the operator's role, publishing and deploying them. A
+ * deployment of an earlier version is a rollback.
+ */
 import { RpcGroup } from "@effect/rpc"
 import { Schema } from "effect"
 import { ArtefactRefused, DeploymentConflict, StorageFailed, UnknownModel } from "../errors.ts"
@@ -56,4 +59,7 @@ export const Models = call("Models", {
   success: Schema.Struct({ deployments: Schema.Array(Deployment), versions: Schema.Array(ModelManifest) })
 })
 
-export class ModelManagerRpcs extends RpcGroup.make(Publish, Activate, Active, Manifest, Fetch, Models) {}
+export class ModelManagerRpcs extends RpcGroup.make(Active, Manifest, Fetch, Models) {}
+
+/** Served on the `control` branch. */
+export class ModelManagerControlRpcs extends RpcGroup.make(Publish, Activate) {}

@@ -5,7 +5,7 @@ import { Effect, type Scope } from "effect"
 import * as ModelManagerAgent from "../../../src/agents/model-manager/ModelManagerAgent.ts"
 import { callAgent, NodeContext } from "../../../src/agents/NodeContext.ts"
 import { type ModelManifest, modelsStream } from "../../../src/protocols/Model.ts"
-import { ModelManagerRpcs } from "../../../src/protocols/rpc/ModelManagerRpcs.ts"
+import { ModelManagerControlRpcs, ModelManagerRpcs } from "../../../src/protocols/rpc/ModelManagerRpcs.ts"
 import { sha256 } from "../../../src/protocols/wire/Json.ts"
 import { Limits } from "../../../src/protocols/wire/Limits.ts"
 import type { Bus } from "../../../src/runtime/Bus.ts"
@@ -26,14 +26,15 @@ const settings = settingsWith({ "models.versionsMax": 3 })
 const life = Effect.gen(function* () {
   const fiber = yield* startAgent(ModelManagerAgent.run)
   const manager = yield* callAgent(ModelManagerRpcs, "model-manager")
+  const control = yield* callAgent(ModelManagerControlRpcs, "model-manager", "control")
   const { directory } = yield* NodeContext
   const publish = (name: string, changes: Partial<ModelManifest> = {}) => {
     const manifest = manifestOf(name, changes)
-    return Effect.as(manager.Publish({ manifest, offset: 0, chunk: artefactOf(name) }), manifest.digest)
+    return Effect.as(control.Publish({ manifest, offset: 0, chunk: artefactOf(name) }), manifest.digest)
   }
   const activate = (version: string, expected: string | null) =>
-    manager.Activate({ alias, version, expected, since: asOfAt(100), reason: "it was better" })
-  return { manager, publish, activate, fiber, folder: join(directory, "models") }
+    control.Activate({ alias, version, expected, since: asOfAt(100), reason: "it was better" })
+  return { manager, control, publish, activate, fiber, folder: join(directory, "models") }
 })
 
 const check = (name: string, body: Effect.Effect<void, unknown, Services>) =>
@@ -60,11 +61,11 @@ describe("the model manager", () => {
   check(
     "puts a large artefact together from its pieces, and refuses what does not add up",
     Effect.gen(function* () {
-      const { manager } = yield* life
+      const { control, manager } = yield* life
       const artefact = Buffer.alloc(Limits.artefactChunkBytes * 2 + 11, "large")
       const manifest = manifestOf("large", { digest: sha256(artefact), bytes: artefact.byteLength })
       const piece = (offset: number) =>
-        manager.Publish({
+        control.Publish({
           manifest,
           offset,
           chunk: artefact.subarray(offset, offset + Limits.artefactChunkBytes)
@@ -77,7 +78,7 @@ describe("the model manager", () => {
       const second = yield* manager.Fetch({ version: manifest.digest, offset: Limits.artefactChunkBytes * 2 })
       expect(second.chunk.byteLength).toBe(11)
       const short = manifestOf("short", { bytes: 5 })
-      const tooLong = manager.Publish({ manifest: short, offset: 0, chunk: artefactOf("short") })
+      const tooLong = control.Publish({ manifest: short, offset: 0, chunk: artefactOf("short") })
       expect(yield* tagOf(tooLong)).toBe("ArtefactRefused")
     })
   )
@@ -85,12 +86,12 @@ describe("the model manager", () => {
   check(
     "refuses an artefact that is not what its manifest says, and lists nothing of it",
     Effect.gen(function* () {
-      const { folder, manager, publish } = yield* life
+      const { control, folder, manager, publish } = yield* life
       yield* publish("a")
       const manifest = manifestOf("b")
       const flipped = Uint8Array.from(artefactOf("b"))
       flipped[7] = (flipped[7] as number) ^ 1
-      expect(yield* tagOf(manager.Publish({ manifest, offset: 0, chunk: flipped }))).toBe("ArtefactRefused")
+      expect(yield* tagOf(control.Publish({ manifest, offset: 0, chunk: flipped }))).toBe("ArtefactRefused")
       expect((yield* manager.Models({})).versions.map(({ digest }) => digest)).toEqual([
         manifestOf("a").digest
       ])
