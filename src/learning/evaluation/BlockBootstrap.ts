@@ -1,0 +1,189 @@
+/**
+ * Whether one model's losses are lower than another's by more than luck: the interval of the mean difference over the
+ * same outcomes in time order, by the paired moving block bootstrap (Kuensch, 1989).
+ *
+ * Blocks of neighbouring differences are drawn with replacement until there are as many as outcomes. Moving blocks
+ * (of fixed length) rather than stationary ones (of random length, Politis and Romano, 1994): their variance estimate
+ * has the smaller error at the same length (Lahiri, 1999). They draw the ends less often than the middle; the
+ * percentiles are moved by what that does to the mean (Lahiri, Resampling Methods for Dependent Data, 2003, section
+ * 2.5).
+ *
+ * The block length decides. Too short for how long differences hang together, and the interval is too narrow; so long
+ * that few blocks are left, and it is too narrow again. `blockLengthFor` takes the larger of two: the overlap of the
+ * outcomes, which is known, and the length that the differences themselves ask for (Politis and White, Automatic
+ * Block-Length Selection for the Dependent Bootstrap, 2004, with the correction of Patton, Politis and White, 2009).
+ *
+ * What can go wrong: too few losses (TooFewOutcomes) or losses that are not finite (RowRefused): both would look like
+ * certainty. A block length or confidence that is none throws EvaluationInvalid. With strong dependence the interval
+ * is too narrow even so: a nominal 95% held the truth in about 86% of worlds for an AR(1) of 0.8 over 400 outcomes.
+ * Invariants: losses are lower for better; equal key and losses give the same interval.
+ */
+import { Either } from "effect"
+import { keyedRandom } from "../../protocols/wire/KeyedRandom.ts"
+import { TooFewOutcomes } from "../errors.ts"
+import type { Steps } from "../steps.ts"
+import { type OutcomesRefused, refuseNumbers } from "./checks.ts"
+import { EvaluationInvalid } from "./errors.ts"
+import { mean } from "./Scoring.ts"
+
+export interface BootstrapOptions {
+  /** Neighbours that are drawn together: `blockLengthFor` chooses. */
+  readonly blockLength: number
+  readonly resamples?: number
+  /** Of the interval, `confidenceDefault` unless said otherwise. */
+  readonly confidence?: number
+  /** Names the random stream. */
+  readonly key: ReadonlyArray<string | number>
+}
+
+export interface DifferenceInterval {
+  /** Mean of candidate less baseline: below zero the candidate is better. */
+  readonly mean: number
+  readonly low: number
+  readonly high: number
+}
+
+/** With fewer blocks than this an interval says more about its few blocks than about the models. */
+export const blocksMin = 10
+
+export const confidenceDefault = 0.95
+
+const resamplesDefault = 2_000
+
+const drawsPerStep = 50_000
+
+export function* pairedBlockBootstrap(
+  candidate: ArrayLike<number>,
+  baseline: ArrayLike<number>,
+  options: BootstrapOptions
+): Steps<Either.Either<DifferenceInterval, OutcomesRefused>> {
+  const { blockLength, resamples = resamplesDefault, confidence = confidenceDefault } = options
+  checkCount("the block length", blockLength)
+  checkCount("the number of resamples", resamples)
+  if (!(confidence > 0 && confidence < 1)) {
+    throw new EvaluationInvalid({ part: "the confidence", reason: `is ${confidence}, not in (0, 1)` })
+  }
+  const n = candidate.length
+  const outcomesMin = blocksMin * blockLength
+  if (n < outcomesMin) return Either.left(new TooFewOutcomes({ outcomes: n, outcomesMin }))
+  const differences = differencesOf(candidate, baseline)
+  if (Either.isLeft(differences)) return Either.left(differences.left)
+
+  /** cumulative[i] is the sum of the first i differences. */
+  const cumulative = new Float64Array(n + 1)
+  for (let i = 0; i < n; i++) {
+    cumulative[i + 1] = (cumulative[i] as number) + (differences.right[i] as number)
+  }
+
+  const random = keyedRandom(...options.key, "block-bootstrap")
+  const means = new Float64Array(resamples)
+  let draws = 0
+  for (let resample = 0; resample < resamples; resample++) {
+    let sum = 0
+    for (let filled = 0; filled < n; filled += blockLength) {
+      const start = random.int(n - blockLength + 1)
+      const length = Math.min(blockLength, n - filled)
+      sum += (cumulative[start + length] as number) - (cumulative[start] as number)
+      draws++
+    }
+    means[resample] = sum / n
+    if (draws >= drawsPerStep) {
+      draws = 0
+      yield
+    }
+  }
+  means.sort()
+  const observed = (cumulative[n] as number) / n
+  const shift = observed - mean(means)
+  const tail = (1 - confidence) / 2
+  return Either.right({
+    mean: observed,
+    low: quantileOfSorted(means, tail) + shift,
+    high: quantileOfSorted(means, 1 - tail) + shift
+  })
+}
+
+/** Candidate less baseline, outcome by outcome. */
+export const differencesOf = (
+  candidate: ArrayLike<number>,
+  baseline: ArrayLike<number>
+): Either.Either<Float64Array, OutcomesRefused> => {
+  const n = candidate.length
+  const refused = refuseNumbers("candidate", candidate, n) ?? refuseNumbers("baseline", baseline, n)
+  if (refused !== undefined) return Either.left(refused)
+  return Either.right(
+    Float64Array.from({ length: n }, (_, i) => (candidate[i] as number) - (baseline[i] as number))
+  )
+}
+
+/** Of a lag after which this many autocorrelations in a row are small, nothing more is expected. */
+const quietLagsMin = 5
+
+/**
+ * The block length for these differences. `overlap` is the number of consecutive outcomes that share part of their
+ * horizons: the horizon where questions are asked at every step, 1 where horizons do not meet. What the differences
+ * ask for is cut to what leaves `blocksMin` blocks; the overlap is not.
+ */
+export function* blockLengthFor(differences: Float64Array, overlap: number): Steps<number> {
+  checkCount("the overlap", overlap)
+  const longest = Math.max(1, Math.floor(differences.length / blocksMin))
+  return Math.max(overlap, Math.min(longest, Math.ceil(yield* automaticLength(differences))))
+}
+
+/** Politis and White's rule, from the autocovariances R(k) under a flat-top window. */
+function* automaticLength(differences: Float64Array): Steps<number> {
+  const n = differences.length
+  const level = mean(differences)
+  const covariance = (lag: number): number => {
+    let sum = 0
+    for (let i = lag; i < n; i++) {
+      sum += ((differences[i] as number) - level) * ((differences[i - lag] as number) - level)
+    }
+    return sum / n
+  }
+  const variance = covariance(0)
+  if (!(variance > 0)) return 1
+  const quietLags = Math.max(quietLagsMin, Math.ceil(Math.sqrt(Math.log10(n))))
+  const lagMax = Math.min(n - 1, Math.ceil(Math.sqrt(n)) + quietLags)
+  const small = 2 * Math.sqrt(Math.log10(n) / n)
+  const covariances = new Float64Array(lagMax + 1)
+  for (let lag = 1; lag <= lagMax; lag++) {
+    covariances[lag] = covariance(lag)
+    yield
+  }
+  const isLarge = (lag: number) => Math.abs((covariances[lag] as number) / variance) >= small
+
+  // The last lag before the first quiet stretch; without one, the last that is large.
+  let last = 0
+  let quiet = 0
+  for (let lag = 1; lag <= lagMax && quiet < quietLags; lag++) {
+    if (isLarge(lag)) {
+      last = lag
+      quiet = 0
+    } else quiet++
+  }
+  const bandwidth = Math.min(lagMax, 2 * Math.max(1, last))
+  let spectrum = variance
+  let slope = 0
+  for (let lag = 1; lag <= bandwidth; lag++) {
+    const window = Math.min(1, 2 * (1 - lag / bandwidth))
+    spectrum += 2 * window * (covariances[lag] as number)
+    slope += 2 * window * lag * (covariances[lag] as number)
+  }
+  // 2 G^2 / D with D = 4/3 g(0)^2.
+  return spectrum > 0 ? Math.cbrt((1.5 * slope ** 2 * n) / spectrum ** 2) : Number.POSITIVE_INFINITY
+}
+
+const checkCount = (part: string, value: number): void => {
+  if (Number.isInteger(value) && value >= 1) return
+  throw new EvaluationInvalid({ part, reason: `is ${value}, not a whole number above 0` })
+}
+
+/** Linear between the two nearest order statistics (Hyndman and Fan's type 7). */
+const quantileOfSorted = (sorted: Float64Array, share: number): number => {
+  const at = share * (sorted.length - 1)
+  const below = Math.floor(at)
+  const low = sorted[below] as number
+  const high = sorted[Math.min(below + 1, sorted.length - 1)] as number
+  return low + (at - below) * (high - low)
+}
