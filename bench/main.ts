@@ -1,4 +1,5 @@
 /** `npm run bench -- [--smoke] [NAME...]` */
+import { learning } from "./learning.ts"
 import { lockstep } from "./lockstep.ts"
 import { memory } from "./memory.ts"
 import { opinions } from "./opinions.ts"
@@ -6,8 +7,9 @@ import { rounds } from "./rounds.ts"
 import { peer, rpc } from "./rpc.ts"
 import { startup } from "./startup.ts"
 import { print, printMachine, rootOf } from "./support/report.ts"
+import { trees } from "./trees.ts"
 
-const benches = [rpc, opinions, lockstep, rounds, startup, memory]
+const benches = [rpc, opinions, lockstep, rounds, startup, memory, learning, trees]
 
 const root = rootOf(import.meta.url)
 const [role, address] = process.argv.slice(2)
