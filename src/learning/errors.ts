@@ -94,3 +94,22 @@ export class EnvironmentInvalid extends Schema.TaggedError<EnvironmentInvalid>()
     return `The environment cannot be learned in: ${this.reason}.`
   }
 }
+
+/** A training that cannot begin: it would take too much, or has too little to learn from. */
+export class TrainingRefused extends Schema.TaggedError<TrainingRefused>()("TrainingRefused", {
+  network: Text,
+  reason: Text
+}) {
+  override get message() {
+    return `The ${this.network} cannot be trained: ${this.reason}.`
+  }
+}
+
+/** The bytes are no checkpoint that was written whole. */
+export class CheckpointUnreadable extends Schema.TaggedError<CheckpointUnreadable>()("CheckpointUnreadable", {
+  reason: Text
+}) {
+  override get message() {
+    return `Not a readable checkpoint: ${this.reason}.`
+  }
+}

@@ -189,6 +189,15 @@ export const trainingBuilder = (manifest: Manifest, flat: Value, maskOf?: (index
   return { builder, masks, parameters: [...values.values()], flatten }
 }
 
+/** A builder whose parameters are parts of a flat vector, of which no gradient is asked. */
+export const evaluatingBuilder = (manifest: Manifest, flat: Value): Builder => {
+  const entries = new Map(manifest.entries.map((entry) => [entry.name, entry]))
+  return makeBuilder("serve", (name) => {
+    const entry = known(entries.get(name), name)
+    return ops.reshape(ops.slice(flat, 0, entry.offset, entry.offset + countOf(entry)), entry.shape)
+  }).builder
+}
+
 /** A builder whose parameters are constants. */
 export const servingBuilder = (manifest: Manifest, flat: ArrayLike<number>): Builder => {
   const entries = new Map(manifest.entries.map((entry) => [entry.name, entry]))

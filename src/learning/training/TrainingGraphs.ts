@@ -3,7 +3,8 @@
  *
  * - `gradient`: parameters and a batch -> loss and the flat gradient (to accumulate, or to average over machines);
  * - `apply`: parameters, moments and a gradient -> parameters and moments;
- * - `steps`: so many whole steps in one run, each over a batch of its own.
+ * - `steps`: so many whole steps in one run, each over a batch of its own;
+ * - `evaluate`: parameters and a batch -> the loss of each row, without dropout.
  *
  * A batch has a fixed number of rows and a weight for each: 0 for rows that only fill it up. The loss is the weighted
  * mean.
@@ -11,11 +12,17 @@
 import { shapeOf, type Value, within } from "../graph/Graph.ts"
 import { gradientOf } from "../graph/gradient.ts"
 import * as ops from "../graph/ops.ts"
-import { type Builder, type Manifest, manifestOf, trainingBuilder } from "../graph/Parameters.ts"
+import {
+  type Builder,
+  evaluatingBuilder,
+  type Manifest,
+  manifestOf,
+  trainingBuilder
+} from "../graph/Parameters.ts"
 import { scan } from "../graph/scan.ts"
 import type { ElementType } from "../graph/TensorType.ts"
 import type { OnnxSpec } from "../graph/toOnnx.ts"
-import { momentCount, type OptimiserSpec, rateCount, update } from "./Optimiser.ts"
+import { momentCount, type OptimiserSpec, rateCount, type Update, update } from "./Optimiser.ts"
 
 /** One tensor of a batch. */
 export interface Field {
@@ -43,6 +50,8 @@ export interface TrainingOptions {
   readonly optimiser: OptimiserSpec
   /** Largest Euclidean norm of a gradient; larger ones are scaled down to it. */
   readonly gradientNormMax?: number
+  /** Keeps a moving average of the parameters, as the last of the moments: this share of it stays at each step. */
+  readonly averageDecay?: number
 }
 
 const weightsName = "weights"
@@ -62,6 +71,7 @@ export interface TrainingGraphs {
   readonly gradient: OnnxSpec
   readonly apply: OnnxSpec
   readonly steps: (count: number) => OnnxSpec
+  readonly evaluate: OnnxSpec
 }
 
 const batchFields = ({ fields }: Trainable, rows: number): ReadonlyArray<Required<Field>> => [
@@ -70,7 +80,7 @@ const batchFields = ({ fields }: Trainable, rows: number): ReadonlyArray<Require
 ]
 
 export const trainingGraphs = (trainable: Trainable, options: TrainingOptions): TrainingGraphs => {
-  const { gradientNormMax, optimiser, rows } = options
+  const { averageDecay, gradientNormMax, optimiser, rows } = options
   const fields = batchFields(trainable, rows)
   const recordOf = (values: ReadonlyArray<Value>): Readonly<Record<string, Value>> =>
     Object.fromEntries(fields.map(({ name }, i) => [name, values[i] as Value]))
@@ -101,7 +111,7 @@ export const trainingGraphs = (trainable: Trainable, options: TrainingOptions): 
           )
         )
       : whole
-    return { loss, gradient: clipped(trained), masks, outputs }
+    return { loss, gradient: trained, masks, outputs }
   }
 
   const flags = (is: (entry: Manifest["entries"][number]) => boolean): Float32Array => {
@@ -127,7 +137,20 @@ export const trainingGraphs = (trainable: Trainable, options: TrainingOptions): 
         )
       : undefined
 
-  const moments = momentCount(optimiser)
+  const moments = momentCount(optimiser) + (averageDecay === undefined ? 0 : 1)
+  const advance = (
+    parameters: Value,
+    before: ReadonlyArray<Value>,
+    gradient: Value,
+    rates: Value,
+    decay: Value | undefined
+  ): Update => {
+    const next = update(optimiser, { parameters, moments: before }, clipped(gradient), rates, decay)
+    if (averageDecay === undefined) return next
+    const average = before.at(-1) as Value
+    const moved = ops.add(average, ops.mul(ops.sub(next.parameters, average), 1 - averageDecay))
+    return { parameters: next.parameters, moments: [...next.moments, moved] }
+  }
   const stateInputs = () => ({
     parameters: ops.input("parameters", [size]),
     moments: Array.from({ length: moments }, (_, i) => ops.input(`moment${i}`, [size]))
@@ -158,7 +181,7 @@ export const trainingGraphs = (trainable: Trainable, options: TrainingOptions): 
     const state = stateInputs()
     const given = ops.input("gradient", [size])
     const rates = ops.input("rates", [rateCount])
-    const next = update(optimiser, state, given, rates, decayed())
+    const next = advance(state.parameters, state.moments, given, rates, decayed())
     return {
       name: "apply",
       inputs: [state.parameters, ...state.moments, given, rates],
@@ -179,13 +202,7 @@ export const trainingGraphs = (trainable: Trainable, options: TrainingOptions): 
       ([parameters, ...before], items) => {
         const maskOf = (index: number) => items[fields.length + index] as Value
         const own = differentiate(parameters as Value, recordOf(items), maskOf)
-        const next = update(
-          optimiser,
-          { parameters: parameters as Value, moments: before },
-          own.gradient,
-          items.at(-1) as Value,
-          decay
-        )
+        const next = advance(parameters as Value, before, own.gradient, items.at(-1) as Value, decay)
         names = own.outputs.map(([name]) => name)
         return {
           states: [next.parameters, ...next.moments],
@@ -205,5 +222,22 @@ export const trainingGraphs = (trainable: Trainable, options: TrainingOptions): 
     }
   }
 
-  return { manifest, initial, moments, fields, masks, gradient, apply: apply(), steps }
+  const evaluate = (): OnnxSpec => {
+    const { parameters } = stateInputs()
+    const inputs = fields.map(inputOf)
+    const { losses } = trainable.forward(evaluatingBuilder(manifest, parameters), recordOf(inputs))
+    return { name: "evaluate", inputs: [parameters, ...inputs], outputs: [["losses", losses]] }
+  }
+
+  return {
+    manifest,
+    initial,
+    moments,
+    fields,
+    masks,
+    gradient,
+    apply: apply(),
+    steps,
+    evaluate: evaluate()
+  }
 }
