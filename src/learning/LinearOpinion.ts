@@ -9,6 +9,7 @@
  * Invariants: equal parts give equal bytes; `evaluateLinear` is the reference of the graph, to 1e-5.
  */
 import { ArtefactInvalid } from "./errors.ts"
+import * as ops from "./graph/ops.ts"
 import {
   type ArtefactLabels,
   buildOpinionModel,
@@ -47,13 +48,11 @@ export const emitLinear = (model: LinearOpinion & ArtefactLabels): Uint8Array =>
     })
   }
   return encode(
-    buildOpinionModel(linearKind, model, model.calibrator, (graph, features) => {
-      const centred = graph.node("Sub", "centred", [features, graph.constant("means", [count], model.means)])
-      const deviations = graph.constant("deviations", [count], model.deviations)
-      const standardised = graph.node("Div", "standardised", [centred, deviations])
-      const coefficients = graph.constant("coefficients", [count, 1], model.coefficients)
-      const sloped = graph.node("MatMul", "sloped", [standardised, coefficients])
-      return graph.node("Add", "score", [sloped, graph.scalar("intercept", model.intercept)])
+    buildOpinionModel(linearKind, model, model.calibrator, (features) => {
+      const centred = ops.sub(features, ops.constant([count], model.means))
+      const standardised = ops.div(centred, ops.constant([count], model.deviations))
+      const sloped = ops.matmul(standardised, ops.constant([count, 1], model.coefficients))
+      return ops.add(sloped, model.intercept)
     })
   )
 }

@@ -16,14 +16,17 @@
  */
 import { Either } from "effect"
 import { ArtefactInvalid, NotAnOpinionModel } from "./errors.ts"
+import { type Value, within } from "./graph/Graph.ts"
+import * as ops from "./graph/ops.ts"
+import { batch } from "./graph/TensorType.ts"
+import { toOnnx } from "./graph/toOnnx.ts"
 import type { ModelProto, ValueInfoProto } from "./onnx/OnnxFile.ts"
-import { intAttribute, OnnxGraph, type Value } from "./onnx/OnnxGraph.ts"
 import { type Calibrator, calibrate, clampScore, type SideProbabilities } from "./ScoreCalibrator.ts"
 
 export const outputNames = ["probabilities", "expected_return", "spread", "score"] as const
 
 /** The batch size, as ONNX names it. */
-const batch = "N"
+const batchName = "N"
 
 const keyPrefix = "conclave."
 export const metadataKeys = {
@@ -69,25 +72,29 @@ export const evaluateScore = (
 })
 
 /**
- * Builds an opinion model around what computes the score: `emitScore` gets the graph and the raw features and
- * returns the value named "score", [N, 1].
+ * Builds an opinion model around what computes the score: `emitScore` gets the raw features, [N, F], and returns the
+ * score, [N, 1].
  */
 export const buildOpinionModel = (
   kind: string,
   labels: ArtefactLabels,
   calibrator: Calibrator,
-  emitScore: (graph: OnnxGraph, features: Value) => Value
+  emitScore: (features: Value) => Value
 ): ModelProto => {
   const metadata = metadataOf(kind, labels)
   checkParameters(kind, "the calibrator", numbersOf(calibrator), 11)
-  const graph = new OnnxGraph(kind)
-  const features = graph.input("features", "float", [batch, labels.featureNames.length])
-  const sigma = graph.input("sigma", "float", [batch, 1])
-  const band = graph.input("band", "float", [batch, 1])
-  const score = emitScore(graph, features)
-  emitCalibration(graph, calibrator, { score, sigma, band })
-  graph.output(score)
-  return graph.model(metadata)
+  return within(kind, () => {
+    const features = ops.input("features", [batch, labels.featureNames.length])
+    const sigma = ops.input("sigma", [batch, 1])
+    const band = ops.input("band", [batch, 1])
+    const score = emitScore(features)
+    return toOnnx({
+      name: kind,
+      inputs: [features, sigma, band],
+      outputs: [...calibratedOutputs(calibrator, { score, sigma, band }), ["score", score]],
+      metadata
+    })
+  })
 }
 
 const numbersOf = ({ sell, buy, scoreMax, logBandMin, logBandMax, slope, residualDeviation }: Calibrator) =>
@@ -95,38 +102,24 @@ const numbersOf = ({ sell, buy, scoreMax, logBandMin, logBandMax, slope, residua
     .flatMap((logit) => [logit.intercept, logit.score, logit.band])
     .concat(scoreMax, logBandMin, logBandMax, slope, residualDeviation)
 
-/** The float32 nodes that `evaluateScore` is the reference of. */
-const emitCalibration = (
-  graph: OnnxGraph,
+/** The float32 operations that `evaluateScore` is the reference of. */
+const calibratedOutputs = (
   calibrator: Calibrator,
-  { score, sigma, band }: { readonly score: Value; readonly sigma: Value; readonly band: Value }
-): void => {
-  const { sell, buy, scoreMax, logBandMin, logBandMax } = calibrator
-  const clamped = graph.node("Clip", "score_clamped", [
-    score,
-    graph.scalar("score_min", -scoreMax),
-    graph.scalar("score_max", scoreMax)
-  ])
+  { band, score, sigma }: { readonly score: Value; readonly sigma: Value; readonly band: Value }
+): ReadonlyArray<readonly [name: string, value: Value]> => {
+  const { buy, logBandMax, logBandMin, scoreMax, sell } = calibrator
+  const clip = (x: Value, low: number, high: number) => ops.min(ops.max(x, low), high)
+  const clamped = clip(score, -scoreMax, scoreMax)
   // Without volatility the ratio is infinite, and clipped like any other that was never seen.
-  const logBand = graph.node("Log", "log_band", [graph.node("Div", "band_in_sigmas", [band, sigma])])
-  const logBandClamped = graph.node("Clip", "log_band_clamped", [
-    logBand,
-    graph.scalar("log_band_min", logBandMin),
-    graph.scalar("log_band_max", logBandMax)
-  ])
-  const covariates = graph.node("Concat", "covariates", [clamped, logBandClamped], [intAttribute("axis", 1)])
-  const slopes = graph.constant("logit_slopes", [2, 3], [sell.score, 0, buy.score, sell.band, 0, buy.band])
-  const intercepts = graph.constant("logit_intercepts", [3], [sell.intercept, 0, buy.intercept])
-  const logits = graph.node("Add", "logits", [
-    graph.node("MatMul", "logits_sloped", [covariates, slopes]),
-    intercepts
-  ])
-  graph.output(graph.node("Softmax", "probabilities", [logits], [intAttribute("axis", 1)]))
-
-  const expected = graph.node("Mul", "expected_sigmas", [clamped, graph.scalar("slope", calibrator.slope)])
-  graph.output(graph.node("Mul", "expected_return", [expected, sigma]))
-  const deviation = graph.scalar("residual_deviation", calibrator.residualDeviation)
-  graph.output(graph.node("Mul", "spread", [sigma, deviation]))
+  const logBand = clip(ops.log(ops.div(band, sigma)), logBandMin, logBandMax)
+  const slopes = ops.constant([2, 3], [sell.score, 0, buy.score, sell.band, 0, buy.band])
+  const intercepts = ops.constant([3], [sell.intercept, 0, buy.intercept])
+  const logits = ops.add(ops.matmul(ops.concat([clamped, logBand], 1), slopes), intercepts)
+  return [
+    ["probabilities", ops.softmax(logits, 1)],
+    ["expected_return", ops.mul(ops.mul(clamped, calibrator.slope), sigma)],
+    ["spread", ops.mul(sigma, calibrator.residualDeviation)]
+  ]
 }
 
 const metadataOf = (kind: string, labels: ArtefactLabels): ReadonlyMap<string, string> => {
@@ -179,7 +172,7 @@ const parseNames = (json: string): ReadonlyArray<string> | undefined => {
 const isBatchOf = (value: ValueInfoProto | undefined, columns: number) =>
   value?.elementType === "float" &&
   value.dims?.length === 2 &&
-  value.dims[0] === batch &&
+  value.dims[0] === batchName &&
   value.dims[1] === columns
 
 /** Reads what a file says about itself, and checks that it has the inputs and outputs of an opinion model. */
@@ -206,7 +199,7 @@ export const describe = (model: ModelProto): Either.Either<OpinionModelDescripti
       inputs.find((input) => input.name === name),
       columns
     )
-    if (!fits) return unfit(`its input "${name}" is not float [${batch}, ${columns}]`)
+    if (!fits) return unfit(`its input "${name}" is not float [${batchName}, ${columns}]`)
   }
   for (const name of outputNames) {
     const columns = name === "probabilities" ? 3 : 1
@@ -214,7 +207,7 @@ export const describe = (model: ModelProto): Either.Either<OpinionModelDescripti
       outputs.find((output) => output.name === name),
       columns
     )
-    if (!fits) return unfit(`its output "${name}" is not float [${batch}, ${columns}]`)
+    if (!fits) return unfit(`its output "${name}" is not float [${batchName}, ${columns}]`)
   }
   return Either.right({ kind, featureNames, featureSchemaVersion: Number(version), metadata: model.metadata })
 }

@@ -13,7 +13,10 @@
  * Invariants: `discretise` compares in float32, as the graph does, so that training and serving agree about
  * every state, on the edges too; equal parts give equal bytes.
  */
+
 import { ArtefactInvalid } from "./errors.ts"
+import * as ops from "./graph/ops.ts"
+import { batch } from "./graph/TensorType.ts"
 import {
   type ArtefactLabels,
   buildOpinionModel,
@@ -22,7 +25,6 @@ import {
   type OpinionValues
 } from "./OpinionModel.ts"
 import { encode } from "./onnx/OnnxFile.ts"
-import { intAttribute } from "./onnx/OnnxGraph.ts"
 import type { Calibrator } from "./ScoreCalibrator.ts"
 
 export const qTableKind = "q-table"
@@ -115,17 +117,16 @@ export const emitQTable = (model: QTableOpinion & ArtefactLabels): Uint8Array =>
   const steps = owner.map((i) => strides[i] as number)
   const width = owner.length
   return encode(
-    buildOpinionModel(qTableKind, model, model.calibrator, (graph, features) => {
-      const columns = graph.constant("threshold_features", [width], owner, "int64")
-      const spread = graph.node("Gather", "features_spread", [features, columns], [intAttribute("axis", 1)])
-      const thresholds = graph.constant("thresholds", [width], model.thresholds.flat())
-      const passed = graph.node("GreaterOrEqual", "passed", [spread, thresholds])
-      const counted = graph.node("Cast:float", "passed_counted", [passed])
-      const summed = graph.node("MatMul", "state_float", [counted, graph.constant("strides", [width], steps)])
-      const state = graph.node("Cast:int64", "state", [summed])
-      const table = graph.constant("q", [marketStates(model.thresholds), 3], flatTable(model))
-      const values = graph.node("Gather", "action_values", [table, state], [intAttribute("axis", 0)])
-      return graph.node("MatMul", "score", [values, graph.constant("buy_less_sell", [3, 1], [-1, 0, 1])])
+    buildOpinionModel(qTableKind, model, model.calibrator, (features) => {
+      const columns = ops.constant([width], owner, "int64")
+      const spread = ops.transpose(ops.gather(ops.transpose(features, [1, 0]), columns), [1, 0])
+      const thresholds = ops.constant([width], model.thresholds.flat())
+      const passed = ops.cast(ops.not(ops.less(spread, thresholds)), "float")
+      const summed = ops.matmul(passed, ops.constant([width, 1], steps))
+      const state = ops.reshape(ops.cast(summed, "int64"), [batch])
+      const table = ops.constant([marketStates(model.thresholds), 3], flatTable(model))
+      const buyLessSell = ops.constant([3, 1], [-1, 0, 1])
+      return ops.matmul(ops.gather(table, state), buyLessSell)
     })
   )
 }
