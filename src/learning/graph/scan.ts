@@ -70,7 +70,8 @@ export const scanOf = (
   const inner = dependents(results, [...stateItems, ...items])
   const outside = new Map<Value, Value>()
   const capture = (value: Value) => {
-    if (inner.has(value.node) || outside.has(value)) return
+    // A constant is the same everywhere, and rules look at its value.
+    if (inner.has(value.node) || outside.has(value) || value.node.op === "constant") return
     outside.set(value, placeholder(value.type))
   }
   for (const node of nodesOf(results)) if (inner.has(node)) node.inputs.forEach(capture)

@@ -9,6 +9,17 @@ import {
   truncatedNormal
 } from "../graph/Parameters.ts"
 
+/** [..., in] as [rows, in]. */
+export const asRows = (x: Value): Value => ops.reshape(x, [-1, shapeOf(x).at(-1) as number])
+
+/**
+ * x W + b, [..., in] -> [..., out]. All in two dimensions, where onnxruntime makes one operation of product and sum.
+ */
+export const affine = (x: Value, weights: Value, bias: Value): Value => {
+  const out = shapeOf(weights)[1] as number
+  return ops.reshape(ops.add(ops.matmul(asRows(x), weights), bias), [...shapeOf(x).slice(0, -1), out])
+}
+
 /** x W + b along the last axis: [..., in] -> [..., out]. */
 export const dense = (
   b: Builder,
@@ -20,9 +31,8 @@ export const dense = (
   b.layer(name, () => {
     const size = shapeOf(x).at(-1) as number
     const weights = b.parameter("weights", [size, out], options.weights ?? inverseRoot(size))
-    const product = ops.matmul(x, weights)
-    if (options.bias === false) return product
-    return ops.add(product, b.parameter("bias", [out], options.biases ?? inverseRoot(size)))
+    if (options.bias === false) return ops.matmul(x, weights)
+    return affine(x, weights, b.parameter("bias", [out], options.biases ?? inverseRoot(size)))
   })
 
 /** Rows of a learned table by their numbers: [...ids] -> [...ids, width]. */

@@ -7,6 +7,7 @@ import { shapeOf, type Value } from "../graph/Graph.ts"
 import * as ops from "../graph/ops.ts"
 import { type Builder, inverseRoot } from "../graph/Parameters.ts"
 import { scan } from "../graph/scan.ts"
+import { affine } from "./dense.ts"
 
 interface Weights {
   readonly w: Value
@@ -38,7 +39,7 @@ export const lstm = (b: Builder, name: string, x: Value, hidden: number): Value 
       return ops.lstmServing(x, asOnnx(w), asOnnx(r), biases, hidden)
     }
     const rows = shapeOf(x)[1] as number
-    const projected = ops.add(ops.matmul(x, w), bias)
+    const projected = affine(x, w, bias)
     const start = ops.zeros([rows, hidden])
     const { outputs } = scan({ states: [start, start], sequences: [projected] }, ([h, c], [p]) => {
       const gates = ops.add(p as Value, ops.matmul(h as Value, r))
@@ -61,7 +62,7 @@ export const gru = (b: Builder, name: string, x: Value, hidden: number): Value =
       return ops.gruServing(x, asOnnx(w), asOnnx(r), ops.reshape(biases, [1, 6 * hidden]), hidden)
     }
     const rows = shapeOf(x)[1] as number
-    const projected = ops.add(ops.matmul(x, w), bias)
+    const projected = affine(x, w, bias)
     const { outputs } = scan({ states: [ops.zeros([rows, hidden])], sequences: [projected] }, ([h], [p]) => {
       const [pGates, pCandidate] = ops.split(p as Value, 1, [2 * hidden, hidden]) as [Value, Value]
       const [rGates, rCandidate] = ops.split(ops.matmul(h as Value, r), 1, [2 * hidden, hidden]) as [

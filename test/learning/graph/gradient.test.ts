@@ -218,6 +218,15 @@ describe("the gradient of a loop", () => {
     checkGradients(weighted(states[0] as Value), feed(x, w))
   })
 
+  it("knows the constants of its body, such as exponents", () => {
+    const xs = variable("xs", [3, 2])
+    const { outputs } = scan({ states: [], sequences: [xs] }, (_, [x]) => ({
+      states: [],
+      outputs: [ops.pow(ops.exp(x as Value), 1.7)]
+    }))
+    checkGradients(weighted(outputs[0] as Value), feed(xs))
+  })
+
   it("computes what does not change once, outside", () => {
     const xs = variable("xs", [3, 2])
     const w = variable("w", [2])
