@@ -1,4 +1,5 @@
 /** `npm run bench -- [--smoke] [NAME...]` */
+import { forecast } from "./forecast.ts"
 import { learning } from "./learning.ts"
 import { lockstep } from "./lockstep.ts"
 import { memory } from "./memory.ts"
@@ -9,7 +10,7 @@ import { startup } from "./startup.ts"
 import { print, printMachine, rootOf } from "./support/report.ts"
 import { trees } from "./trees.ts"
 
-const benches = [rpc, opinions, lockstep, rounds, startup, memory, learning, trees]
+const benches = [rpc, opinions, lockstep, rounds, startup, memory, learning, forecast, trees]
 
 const root = rootOf(import.meta.url)
 const [role, address] = process.argv.slice(2)

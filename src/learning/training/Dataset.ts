@@ -2,8 +2,14 @@
 
 export interface Dataset {
   readonly rows: number
-  /** Writes row `index` as place `at` of a batch. */
-  readonly fill: (index: number, at: number, x: Float32Array, y: Float32Array) => void
+  /** Writes row `index` as place `at` of a batch; the others are the fields that an objective has beyond x and y. */
+  readonly fill: (
+    index: number,
+    at: number,
+    x: Float32Array,
+    y: Float32Array,
+    ...others: ReadonlyArray<Float32Array>
+  ) => void
   /** Weight of a row in the loss. */
   readonly weight: (index: number) => number
 }

@@ -9,8 +9,10 @@
  * Invariants: the order of the rows follows from (seed, epoch), masks from (seed, step, layer): a training that goes on
  * from a checkpoint comes to the same bytes as one that was never interrupted.
  */
+import { contentHash, sha256 } from "../../protocols/wire/Json.ts"
 import { keyedRandom } from "../../protocols/wire/KeyedRandom.ts"
 import { TrainingRefused } from "../errors.ts"
+import type { Manifest } from "../graph/Parameters.ts"
 import type { OnnxSpec } from "../graph/toOnnx.ts"
 import { trainableOf } from "../networks/models.ts"
 import type { Checkpoint } from "./Checkpoint.ts"
@@ -18,7 +20,7 @@ import type { Dataset } from "./Dataset.ts"
 import { fillMask } from "./masks.ts"
 import { rateCount, ratesOf } from "./Optimiser.ts"
 import { rateAt } from "./Schedule.ts"
-import { type TrainingGraphs, trainingGraphs } from "./TrainingGraphs.ts"
+import { type Trainable, type TrainingGraphs, trainingGraphs } from "./TrainingGraphs.ts"
 import { hashOf, type TrainingSpec } from "./TrainingSpec.ts"
 
 export interface Fed {
@@ -53,6 +55,7 @@ export type TrainingEvent =
 
 export interface TrainingOutcome {
   readonly reason: "epochs" | "patience" | "diverged"
+  readonly manifest: Manifest
   /** Those of the least validation loss. */
   readonly parameters: Float32Array
   readonly validationLoss: number
@@ -90,14 +93,22 @@ const batchOf = (
     const whole = [count, ...shape]
     return { shape: whole, data: new Float32Array(countOf(whole)) }
   }
-  const [x, y, weights] = graphs.fields.map(({ shape }) => stack(shape)) as [Fed, Fed, Fed]
+  const batch = graphs.fields.map(({ name, shape }) => [name, stack(shape)] as const)
+  // The network's fields, then the weights.
+  const [x, y, ...rest] = batch.map(([, { data: values }]) => values) as [
+    Float32Array,
+    Float32Array,
+    ...ReadonlyArray<Float32Array>
+  ]
+  const others = rest.slice(0, -1)
+  const weights = rest.at(-1) as Float32Array
   for (let at = 0; at < count * rows; at++) {
     const index = indices[at]
     if (index === undefined) break
-    data.fill(index, at, x.data, y.data)
-    weights.data[at] = data.weight(index)
+    data.fill(index, at, x, y, ...others)
+    weights[at] = data.weight(index)
   }
-  return { x, y, weights }
+  return Object.fromEntries(batch)
 }
 
 const dropFirst = (feeds: Record<string, Fed>): Record<string, Fed> =>
@@ -108,7 +119,7 @@ const dropFirst = (feeds: Record<string, Fed>): Record<string, Fed> =>
 const flat = (data: Float32Array): Fed => ({ shape: [data.length], data })
 
 /** The mean loss over a data set, weighted. */
-const evaluateWith =
+export const evaluateWith =
   (graphs: TrainingGraphs, run: Run, rows: number) =>
   async (parameters: Float32Array, data: Dataset): Promise<number> => {
     let total = 0
@@ -143,6 +154,26 @@ const check = (spec: TrainingSpec, graphs: TrainingGraphs, training: Dataset, va
   if (bytes > memoryBytesMax) refuse(`it would take about ${Math.ceil(bytes / 2 ** 30)} GiB of memory`)
 }
 
+/** Another loss of the same network, over fields of its own: x and y first. */
+export interface Objective {
+  readonly trainable: Trainable
+  /** What tells it from others: a checkpoint belongs to one of them. */
+  readonly identity: string
+}
+
+const digestOf = (values: Float32Array | undefined): string | null =>
+  values === undefined ? null : sha256(new Uint8Array(values.buffer, values.byteOffset, values.byteLength))
+
+const identityOf = (
+  spec: TrainingSpec,
+  objective: Objective | undefined,
+  initial: Float32Array | undefined,
+  trained: Float32Array | undefined
+): string =>
+  objective === undefined && initial === undefined && trained === undefined
+    ? hashOf(spec)
+    : contentHash([hashOf(spec), objective?.identity ?? null, digestOf(initial), digestOf(trained)])
+
 export async function* train(options: {
   readonly spec: TrainingSpec
   readonly training: Dataset
@@ -150,18 +181,30 @@ export async function* train(options: {
   readonly open: Open
   /** Where it goes on. */
   readonly from?: Checkpoint
+  /** What it has less of at the end, where that is not the network's own loss. */
+  readonly objective?: Objective
+  /** Parameters to begin with, where they are not drawn by the seed. */
+  readonly initial?: Float32Array
+  /** [size], 1 for each number that is trained, 0 for one that keeps its first value. */
+  readonly trained?: Float32Array
 }): AsyncGenerator<TrainingEvent, TrainingOutcome> {
-  const { from, open, spec, training, validation } = options
+  const { from, objective, open, spec, trained, training, validation } = options
   const { averageDecay, batchRows, gradientNormMax, microRows, seed } = spec
   const rows = microRows ?? batchRows
-  const graphs = trainingGraphs(trainableOf(spec.network), {
+  const graphs = trainingGraphs(objective?.trainable ?? trainableOf(spec.network), {
     rows,
     optimiser: spec.optimiser,
     ...(gradientNormMax === null ? {} : { gradientNormMax }),
-    ...(averageDecay === null ? {} : { averageDecay })
+    ...(averageDecay === null ? {} : { averageDecay }),
+    ...(trained === undefined ? {} : { trained })
   })
   check(spec, graphs, training, validation)
-  const identity = hashOf(spec)
+  for (const given of [options.initial, trained]) {
+    if (given === undefined || given.length === graphs.manifest.size) continue
+    const reason = `it has ${graphs.manifest.size} parameters, and is given ${given.length}`
+    throw new TrainingRefused({ network: spec.network.body.kind, reason })
+  }
+  const identity = identityOf(spec, objective, options.initial, trained)
   if (from !== undefined && from.training !== identity) {
     throw new TrainingRefused({
       network: spec.network.body.kind,
@@ -169,7 +212,7 @@ export async function* train(options: {
     })
   }
 
-  const initial = from?.parameters ?? graphs.initial(seed)
+  const initial = from?.parameters ?? options.initial ?? graphs.initial(seed)
   let parameters = initial.slice()
   let moments = from?.moments.map((one) => one.slice()) ?? [
     ...Array.from(
@@ -276,6 +319,7 @@ export async function* train(options: {
 
   const outcome = (reason: TrainingOutcome["reason"]): TrainingOutcome => ({
     reason,
+    manifest: graphs.manifest,
     parameters: best.loss === null ? initial : best.parameters,
     validationLoss: best.loss ?? Number.POSITIVE_INFINITY,
     epochs: history.length,

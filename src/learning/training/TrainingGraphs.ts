@@ -52,6 +52,8 @@ export interface TrainingOptions {
   readonly gradientNormMax?: number
   /** Keeps a moving average of the parameters, as the last of the moments: this share of it stays at each step. */
   readonly averageDecay?: number
+  /** [size], 1 for each number that is trained, 0 for one that keeps its value as those of a frozen parameter do. */
+  readonly trained?: Float32Array
 }
 
 const weightsName = "weights"
@@ -80,7 +82,7 @@ const batchFields = ({ fields }: Trainable, rows: number): ReadonlyArray<Require
 ]
 
 export const trainingGraphs = (trainable: Trainable, options: TrainingOptions): TrainingGraphs => {
-  const { averageDecay, gradientNormMax, optimiser, rows } = options
+  const { averageDecay, gradientNormMax, optimiser, rows, trained } = options
   const fields = batchFields(trainable, rows)
   const recordOf = (values: ReadonlyArray<Value>): Readonly<Record<string, Value>> =>
     Object.fromEntries(fields.map(({ name }, i) => [name, values[i] as Value]))
@@ -102,7 +104,8 @@ export const trainingGraphs = (trainable: Trainable, options: TrainingOptions): 
     const total = ops.max(ops.sumAll(weights), 1e-12)
     const loss = within("loss", () => ops.div(ops.sumAll(ops.mul(losses, weights)), total))
     const whole = flatten(gradientOf(loss, parameters))
-    const trained = entries.some(({ frozen }) => frozen)
+    const hasFixed = trained !== undefined || entries.some(({ frozen }) => frozen)
+    const gradient = hasFixed
       ? ops.mul(
           whole,
           ops.constant(
@@ -111,14 +114,17 @@ export const trainingGraphs = (trainable: Trainable, options: TrainingOptions): 
           )
         )
       : whole
-    return { loss, gradient: trained, masks, outputs }
+    return { loss, gradient, masks, outputs }
   }
 
+  /** 1 for the trained numbers of the entries that are meant. */
   const flags = (is: (entry: Manifest["entries"][number]) => boolean): Float32Array => {
     const values = new Float32Array(size)
     for (const entry of entries) {
-      const count = entry.shape.reduce((product, one) => product * one, 1)
-      if (is(entry)) values.fill(1, entry.offset, entry.offset + count)
+      if (!is(entry)) continue
+      const end = entry.offset + entry.shape.reduce((product, one) => product * one, 1)
+      if (trained === undefined) values.fill(1, entry.offset, end)
+      else values.set(trained.subarray(entry.offset, end), entry.offset)
     }
     return values
   }
