@@ -1,6 +1,7 @@
 import { Either, Schema } from "effect"
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
+import { logLoss } from "../../src/learning/evaluation/Scoring.ts"
 import {
   type Calibrator,
   type CalibratorOptions,
@@ -11,7 +12,6 @@ import {
   type OutcomeColumns,
   type SideProbabilities
 } from "../../src/learning/ScoreCalibrator.ts"
-import { logLoss } from "../../src/learning/Scoring.ts"
 import { runThrough } from "../../src/learning/steps.ts"
 import { keyedRandom } from "../../src/protocols/wire/KeyedRandom.ts"
 

@@ -5,7 +5,7 @@
 import { join } from "node:path"
 import { describe, expect, it } from "@effect/vitest"
 import { Chunk, Effect, Either, Layer, Stream } from "effect"
-import { logLoss } from "../../src/learning/Scoring.ts"
+import { logLoss } from "../../src/learning/evaluation/Scoring.ts"
 import { decisionsEvents, decisionsStream, type RoundClosed } from "../../src/protocols/Decision.ts"
 import type { Probabilities } from "../../src/protocols/Opinion.ts"
 import * as EventType from "../../src/protocols/wire/EventType.ts"

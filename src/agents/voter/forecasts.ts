@@ -1,7 +1,7 @@
 /** Scores that were given before their outcomes were known, and the calibrator that is learned from them. */
 import { Either, Schema } from "effect"
+import { logLoss } from "../../learning/evaluation/Scoring.ts"
 import { type Calibrator, calibrate, fitCalibrator } from "../../learning/ScoreCalibrator.ts"
-import { logLoss } from "../../learning/Scoring.ts"
 import type { Steps } from "../../learning/steps.ts"
 import { labelOf } from "../../market/Label.ts"
 

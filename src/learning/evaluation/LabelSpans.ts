@@ -9,6 +9,7 @@
 import { RowRefused } from "../errors.ts"
 import { refuseNumbers } from "./checks.ts"
 import { EvaluationInvalid } from "./errors.ts"
+import type { IndexRange } from "./IndexRange.ts"
 
 export interface LabelSpans {
   /** Never falls from one sample to the next. */
@@ -38,14 +39,8 @@ export const refuseSpans = ({ start, end }: LabelSpans): RowRefused | undefined 
   return undefined
 }
 
-/** Samples [first, end) by their index. */
-export interface SampleRange {
-  readonly first: number
-  readonly end: number
-}
-
 /** The latest label end of the samples; -Infinity of none. */
-export const latestEnd = ({ end }: LabelSpans, samples: SampleRange): number => {
+export const latestEnd = ({ end }: LabelSpans, samples: IndexRange): number => {
   let latest = Number.NEGATIVE_INFINITY
   for (let i = samples.first; i < samples.end; i++) latest = Math.max(latest, end[i] as number)
   return latest
@@ -54,7 +49,7 @@ export const latestEnd = ({ end }: LabelSpans, samples: SampleRange): number => 
 /** The samples whose labels were finished, and the embargo over, before an instant. */
 export const finishedBefore = (
   { end }: LabelSpans,
-  samples: SampleRange,
+  samples: IndexRange,
   instant: number,
   embargoMs: number
 ): Uint32Array => {
@@ -64,9 +59,6 @@ export const finishedBefore = (
   }
   return Uint32Array.from(kept)
 }
-
-export const allOf = ({ first, end }: SampleRange): Uint32Array =>
-  Uint32Array.from({ length: end - first }, (_, i) => first + i)
 
 export const checkEmbargo = (embargoMs: number): void => {
   if (embargoMs >= 0 && Number.isFinite(embargoMs)) return

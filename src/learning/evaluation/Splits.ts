@@ -12,22 +12,15 @@
  *
  * What can go wrong: spans that are none (RowRefused); too few samples, or none left to train on after purging
  * (SplitImpossible). Shares and counts that make no split throw EvaluationInvalid.
- * Invariants: no training label touches a label of what is judged, nor begins or ends within the embargo; indices
- * rise within every part; in k-fold every sample is tested once; in a walk every sample from the first test on is
- * tested once, and training is always older than its test.
+ * Invariants: no training label touches a label of what is judged, and the embargo is kept; indices rise within every
+ * part; in k-fold every sample is tested once; in a walk every sample from the first test on is tested once, and
+ * training is always older than its test.
  */
 import { Either } from "effect"
 import type { RowRefused } from "../errors.ts"
 import { EvaluationInvalid, SplitImpossible } from "./errors.ts"
-import {
-  allOf,
-  checkEmbargo,
-  finishedBefore,
-  type LabelSpans,
-  latestEnd,
-  refuseSpans,
-  type SampleRange
-} from "./LabelSpans.ts"
+import { type IndexRange, indicesOf } from "./IndexRange.ts"
+import { checkEmbargo, finishedBefore, type LabelSpans, latestEnd, refuseSpans } from "./LabelSpans.ts"
 
 type Split<A> = Either.Either<A, RowRefused | SplitImpossible>
 
@@ -59,8 +52,8 @@ export const rangesByShare = (samples: number, shares: Shares) => {
   const testFirst = samples - Math.trunc(test * samples)
   return {
     train: { first: 0, end: trainEnd },
-    validation: { first: trainEnd, end: Math.max(trainEnd, testFirst) },
-    test: { first: Math.max(trainEnd, testFirst), end: samples }
+    validation: { first: trainEnd, end: testFirst },
+    test: { first: testFirst, end: samples }
   }
 }
 
@@ -75,12 +68,11 @@ export const timeOrderedSplit = (spans: LabelSpans, options: TimeOrderedOptions)
   if (refused !== undefined) return Either.left(refused)
   const samples = spans.start.length
   const ranges = rangesByShare(samples, options)
-  const firstStart = ({ first }: SampleRange) => spans.start[first] ?? Number.POSITIVE_INFINITY
-  // Without validation the test part is what training must not touch.
-  const judgedFirst = Math.min(firstStart(ranges.validation), firstStart(ranges.test))
-  const train = finishedBefore(spans, ranges.train, judgedFirst, options.embargoMs)
+  const firstStart = ({ first }: IndexRange) => spans.start[first] ?? Number.POSITIVE_INFINITY
+  // A validation range that is empty begins where the test range does.
+  const train = finishedBefore(spans, ranges.train, firstStart(ranges.validation), options.embargoMs)
   const validation = finishedBefore(spans, ranges.validation, firstStart(ranges.test), options.embargoMs)
-  const test = allOf(ranges.test)
+  const test = indicesOf(ranges.test)
   for (const [name, part, wanted] of [
     ["training", train, true],
     ["validation", validation, ranges.validation.end > ranges.validation.first],
@@ -120,7 +112,7 @@ export const walkForward = (spans: LabelSpans, options: WalkForwardOptions): Spl
     const before = { first: window === "rolling" ? first - trainLength : 0, end: first }
     const train = finishedBefore(spans, before, spans.start[first] as number, embargoMs)
     if (train.length === 0) return Either.left(nothingToTrain(samples, folds.length))
-    folds.push({ train, test: allOf({ first, end: Math.min(samples, first + testLength) }) })
+    folds.push({ train, test: indicesOf({ first, end: Math.min(samples, first + testLength) }) })
   }
   return Either.right(folds)
 }
@@ -153,9 +145,9 @@ export const purgedKFold = (spans: LabelSpans, options: PurgedKFoldOptions): Spl
     while (after < samples && (spans.start[after] as number) <= free) after++
     const train = new Uint32Array(before.length + samples - after)
     train.set(before)
-    train.set(allOf({ first: after, end: samples }), before.length)
+    train.set(indicesOf({ first: after, end: samples }), before.length)
     if (train.length === 0) return Either.left(nothingToTrain(samples, fold))
-    made.push({ train, test: allOf(test) })
+    made.push({ train, test: indicesOf(test) })
   }
   return Either.right(made)
 }

@@ -9,7 +9,7 @@ import { RowRefused, TooFewOutcomes } from "../errors.ts"
 /** Why a measure of outcomes has no value. */
 export type OutcomesRefused = RowRefused | TooFewOutcomes
 
-const magnitudeMax = 1e100
+export const magnitudeMax = 1e100
 
 /** What the probabilities of one outcome may sum to beside 1: they may have been float32. */
 const probabilitySumTolerance = 1e-5
@@ -37,7 +37,20 @@ const refuseWhere = (
 }
 
 export const refuseNumbers = (column: string, values: ArrayLike<number>, rows: number, width = 1) =>
-  refuseWhere(column, values, rows, width, (value) => Math.abs(value) <= magnitudeMax)
+  refuseWhere(
+    column,
+    values,
+    rows,
+    width,
+    (value) => Math.abs(value) <= magnitudeMax,
+    `, not a number within ${magnitudeMax} of 0`
+  )
+
+/** One row of `width` numbers, which is row `row` of its caller. */
+export const refuseRow = (column: string, values: ArrayLike<number>, width: number, row: number) => {
+  const refused = refuseNumbers(column, values, 1, width)
+  return refused && new RowRefused({ row, column, reason: refused.reason })
+}
 
 /** Labels count from 0. */
 export const refuseLabels = (column: string, labels: ArrayLike<number>, rows: number, classes: number) =>

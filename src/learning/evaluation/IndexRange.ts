@@ -1,0 +1,8 @@
+/** The samples, or the rows, from `first` up to but not including `end`, by their index from 0. */
+export interface IndexRange {
+  readonly first: number
+  readonly end: number
+}
+
+export const indicesOf = ({ first, end }: IndexRange): Uint32Array =>
+  Uint32Array.from({ length: end - first }, (_, i) => first + i)
