@@ -11,13 +11,10 @@
 import { invalid, isOp, type Node, nodesOf, shapeOf, type Value, valueOf } from "./Graph.ts"
 import { ruleOf } from "./gradientRules.ts"
 import * as ops from "./ops.ts"
-import { scanGradient } from "./scanGradient.ts"
+import { type Seeds, scanGradient } from "./scanGradient.ts"
 
 export const isReal = ({ type }: Value): boolean =>
   type.elementType === "float" || type.elementType === "double"
-
-/** Pairs of a value and the gradient that reaches it. */
-export type Seeds = ReadonlyArray<readonly [value: Value, gradient: Value]>
 
 /** The gradients of the seeded values, taken together, by each of `by`; undefined where none reaches it. */
 export const gradientsOf = (seeds: Seeds, by: ReadonlyArray<Value>): ReadonlyArray<Value | undefined> => {

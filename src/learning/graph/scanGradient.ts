@@ -10,10 +10,12 @@ import {
   type Value,
   valueOf
 } from "./Graph.ts"
-import type { Seeds } from "./gradient.ts"
 import * as ops from "./ops.ts"
 import { scanOf, tap } from "./scan.ts"
 import type { Dim } from "./TensorType.ts"
+
+/** Pairs of a value and the gradient that reaches it. */
+export type Seeds = ReadonlyArray<readonly [value: Value, gradient: Value]>
 
 type Gradients = (seeds: Seeds, by: ReadonlyArray<Value>) => ReadonlyArray<Value | undefined>
 

@@ -13,7 +13,7 @@ import {
   producerName,
   type ValueInfoProto
 } from "../onnx/OnnxFile.ts"
-import { elementCodes, type TensorProto, tensor } from "../onnx/OnnxTensor.ts"
+import { elementCodes } from "../onnx/OnnxTensor.ts"
 import {
   type BinaryOp,
   type CompareOp,
@@ -27,7 +27,8 @@ import {
   type Value,
   valueOf
 } from "./Graph.ts"
-import { batch, type ElementType, isStatic, type Shape, type TensorType } from "./TensorType.ts"
+import { infoOf, int, ints, operators, Shared } from "./onnxParts.ts"
+import { isStatic, type Shape, type TensorType } from "./TensorType.ts"
 
 export interface OnnxSpec {
   readonly name: string
@@ -35,76 +36,6 @@ export interface OnnxSpec {
   readonly inputs: ReadonlyArray<Value>
   readonly outputs: ReadonlyArray<readonly [name: string, value: Value]>
   readonly metadata?: ReadonlyMap<string, string>
-}
-
-const operators: Readonly<Record<UnaryOp | BinaryOp | CompareOp | ReduceOp, string>> = {
-  neg: "Neg",
-  exp: "Exp",
-  log: "Log",
-  sqrt: "Sqrt",
-  abs: "Abs",
-  sign: "Sign",
-  tanh: "Tanh",
-  sigmoid: "Sigmoid",
-  softplus: "Softplus",
-  relu: "Relu",
-  erf: "Erf",
-  atan: "Atan",
-  sin: "Sin",
-  cos: "Cos",
-  not: "Not",
-  add: "Add",
-  sub: "Sub",
-  mul: "Mul",
-  div: "Div",
-  max: "Max",
-  min: "Min",
-  pow: "Pow",
-  less: "Less",
-  greater: "Greater",
-  equal: "Equal",
-  reduceSum: "ReduceSum",
-  reduceMean: "ReduceMean",
-  reduceMax: "ReduceMax"
-}
-
-const int = (name: string, value: number): AttributeProto => ({ name, type: "int", value })
-const ints = (name: string, value: ReadonlyArray<number>): AttributeProto => ({ name, type: "ints", value })
-
-const infoOf = (name: string, { elementType, shape }: TensorType): ValueInfoProto => ({
-  name,
-  elementType,
-  dims: shape.map((dim) => (dim === batch ? "N" : typeof dim === "number" ? dim : null))
-})
-
-/** What all levels of a model share. */
-class Shared {
-  readonly initializers: Array<TensorProto> = []
-  readonly #constants = new Map<string, string>()
-  readonly #taken = new Map<string, number>()
-
-  /** A name that nothing else has, made of a wish. */
-  fresh(wish: string): string {
-    const count = (this.#taken.get(wish) ?? 0) + 1
-    this.#taken.set(wish, count)
-    return count === 1 ? wish : this.fresh(`${wish}.${count}`)
-  }
-
-  reserve(name: string): void {
-    this.#taken.set(name, 1)
-  }
-
-  constant(elementType: ElementType, shape: ReadonlyArray<number>, values: ArrayLike<number>): string {
-    const made = tensor("", elementType, shape, values)
-    const bytes = Buffer.from(made.raw.buffer, made.raw.byteOffset, made.raw.byteLength)
-    const key = `${elementType}/${shape.join(",")}/${bytes.toString("latin1")}`
-    const known = this.#constants.get(key)
-    if (known !== undefined) return known
-    const name = this.fresh("constant")
-    this.#constants.set(key, name)
-    this.initializers.push({ ...made, name })
-    return name
-  }
 }
 
 type Emit<Attributes> = (

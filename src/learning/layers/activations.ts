@@ -1,3 +1,4 @@
+/** Activations that are no primitives. */
 import type { Value } from "../graph/Graph.ts"
 import * as ops from "../graph/ops.ts"
 
