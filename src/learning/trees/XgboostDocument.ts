@@ -15,7 +15,11 @@ import { decodeUbjson } from "./Ubjson.ts"
 /** Values of a UBJSON document outside typed arrays; one costs some ten times its bytes. */
 const valuesMax = 4_000_000
 
+/** Of a JSON document: an empty list takes two bytes there, and ten times as many in memory. */
+const containersMax = 4_000_000
+
 const openingBrace = 0x7b
+const openingBracket = 0x5b
 /** What follows the brace in UBJSON: the type of a key's length, or how the object is written. */
 const ubjsonSecondBytes = new Set([..."iUIlL$#N"].map((character) => character.charCodeAt(0)))
 
@@ -27,9 +31,16 @@ export const parseDocument = (bytes: Uint8Array, bytesMax: number): unknown => {
   if (bytes[0] === openingBrace && ubjsonSecondBytes.has(bytes[1] ?? 0)) {
     return decodeUbjson(bytes, { depthMax: Limits.jsonDepthMax, valuesMax })
   }
+  if (countContainers(bytes) > containersMax) refuse(`it holds more than ${containersMax} lists and objects`)
   const parsed = parseJson(withoutNonFinite(bytes), { bytesMax })
   if (Either.isLeft(parsed)) throw new Error(describeRefusal(parsed.left))
   return parsed.right
+}
+
+const countContainers = (bytes: Uint8Array): number => {
+  let count = 0
+  for (const byte of bytes) if (byte === openingBrace || byte === openingBracket) count++
+  return count
 }
 
 const quote = 0x22
@@ -74,7 +85,7 @@ export const refuse = (reason: string): never => {
 /** Undefined where there is no such field. */
 export const optionalField = ({ value, path }: Located, key: string): Located | undefined => {
   if (typeof value !== "object" || value === null || Array.isArray(value) || ArrayBuffer.isView(value)) {
-    return refuse(`${path} is no object`)
+    return refuse(`${path === "" ? "it" : path} is no object`)
   }
   if (!Object.hasOwn(value, key)) return undefined
   return { value: (value as Record<string, unknown>)[key], path: path === "" ? key : `${path}.${key}` }
@@ -100,12 +111,17 @@ export const countField = (of: Located, key: string): number => {
   return found === undefined ? 0 : countOf(found)
 }
 
-export const listOf = ({ value, path }: Located): ReadonlyArray<Located> =>
-  Array.isArray(value)
-    ? value.map((element: unknown, i) => ({ value: element, path: `${path}[${i}]` }))
-    : ArrayBuffer.isView(value) && (value as Uint8Array).length === 0
-      ? []
-      : refuse(`${path} is no list`)
+/** How many elements a list has. */
+export const lengthOf = ({ value, path }: Located): number =>
+  Array.isArray(value) || ArrayBuffer.isView(value)
+    ? (value as ArrayLike<unknown>).length
+    : refuse(`${path} is no list`)
+
+/** An element of a list that has it; lists from outside may be long, so that nothing is made of the others. */
+export const elementOf = ({ value, path }: Located, i: number): Located => ({
+  value: (value as ArrayLike<unknown>)[i],
+  path: `${path}[${i}]`
+})
 
 /** Numbers and booleans of a list; how many there must be is known. */
 export const numbersOf = ({ value, path }: Located, length: number): ArrayLike<number> => {

@@ -16,11 +16,12 @@ import { joinTrees, type Link, type TreeEnsemble, type TreeNodes } from "./TreeE
 import {
   countField,
   countOf,
+  elementOf,
   field,
   float32Of,
   integersOf,
   type Located,
-  listOf,
+  lengthOf,
   optionalField,
   parseDocument,
   refuse,
@@ -73,11 +74,13 @@ const readModel = (document: Located): TreeEnsemble => {
   if (features < 1 || features > featuresMax) refuse(`it has ${features} features`)
 
   const { model, weights } = boosterOf(field(learner, "gradient_booster"))
-  const treesFound = listOf(field(model, "trees"))
-  const treeOutputs = integersOf(field(model, "tree_info"), treesFound.length, 0, outputs)
-  const drop = weights === undefined ? undefined : float32Of(weights, treesFound.length)
-  const kept = treesKept(learner, model, treesFound.length, outputs)
-  const trees = treesFound.slice(0, kept).map((located, i) => {
+  const found = field(model, "trees")
+  const count = lengthOf(found)
+  const treeOutputs = integersOf(field(model, "tree_info"), count, 0, outputs)
+  const drop = weights === undefined ? undefined : float32Of(weights, count)
+  const kept = treesKept(learner, model, count, outputs)
+  const trees = Array.from({ length: kept }, (_, i) => {
+    const located = elementOf(found, i)
     const id = optionalField(located, "id")
     if (id !== undefined && countOf(id) !== i) refuse(`${located.path} has the id ${countOf(id)}`)
     const tree = readTree(located, features)
@@ -134,18 +137,12 @@ const treesKept = (learner: Located, model: Located, trees: number, outputs: num
   return end >= 1 ? end : refuse("no tree stands before the end of its best iteration")
 }
 
-const lengthOf = ({ value, path }: Located): number =>
-  Array.isArray(value) || ArrayBuffer.isView(value)
-    ? (value as ArrayLike<unknown>).length
-    : refuse(`${path} is no list`)
-
 const featureNamesOf = (learner: Located, features: number): ReadonlyArray<string> => {
   const located = optionalField(learner, "feature_names")
-  const names = located === undefined ? [] : listOf(located).map(textOf)
-  if (names.length !== 0 && names.length !== features) {
-    refuse(`it names ${names.length} features and has ${features}`)
-  }
-  return names
+  const count = located === undefined ? 0 : lengthOf(located)
+  if (located === undefined || count === 0) return []
+  if (count !== features) refuse(`it names ${count} features and has ${features}`)
+  return Array.from({ length: count }, (_, i) => textOf(elementOf(located, i)))
 }
 
 const number = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/
