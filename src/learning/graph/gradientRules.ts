@@ -2,7 +2,7 @@
  * Derivatives, as one table: for each operation, what reaches its inputs of a gradient that reaches its output. A rule
  * builds graph; what it needs of the forward pass are the nodes themselves.
  */
-import { type Node, type OpAttributes, type OpName, shapeOf, type Value, valueOf } from "./Graph.ts"
+import { invalid, type Node, type OpAttributes, type OpName, shapeOf, type Value, valueOf } from "./Graph.ts"
 import * as ops from "./ops.ts"
 import { type Shape, sameShape } from "./TensorType.ts"
 
@@ -62,7 +62,10 @@ const keepingAxes = (value: Value, x: Value, axes: ReadonlyArray<number>): Value
 const none: Rule<unknown> = ({ inputs }) => inputs.map(() => undefined)
 
 const countOf = (x: Value, axes: ReadonlyArray<number>): number =>
-  axes.reduce((count, axis) => count * (shapeOf(x)[axis] as number), 1)
+  axes.reduce((count, axis) => {
+    const size = shapeOf(x)[axis]
+    return typeof size === "number" ? count * size : invalid("reduceMean", "the batch is not known")
+  }, 1)
 
 /** Zero where the condition does not hold. */
 const masked = (gradient: Value, condition: Value): Value =>

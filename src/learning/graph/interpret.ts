@@ -26,7 +26,7 @@ import {
   sliced,
   transposed
 } from "./NdArray.ts"
-import { boundShape } from "./TensorType.ts"
+import { boundShape, type ElementType, type TensorType } from "./TensorType.ts"
 
 const sigmoid = (x: number) => 1 / (1 + Math.exp(-x))
 
@@ -77,6 +77,16 @@ const binary: Readonly<Record<BinaryOp | CompareOp, (a: number, b: number) => nu
   less: (a, b) => Number(a < b),
   greater: (a, b) => Number(a > b),
   equal: (a, b) => Number(a === b)
+}
+
+const same = (x: number) => x
+
+/** As C does: towards zero, and anything but 0 is true. */
+const casts: Readonly<Record<ElementType, (x: number) => number>> = {
+  float: same,
+  double: same,
+  int64: Math.trunc,
+  bool: (x) => Number(x !== 0)
 }
 
 const reductions: Readonly<Record<ReduceOp, (x: NdArray, axes: ReadonlyArray<number>) => NdArray>> = {
@@ -179,7 +189,7 @@ type Evaluate<Attributes> = (
 
 type Structural = Exclude<
   OpName,
-  UnaryOp | BinaryOp | CompareOp | ReduceOp | "input" | "placeholder" | "scan" | "tap"
+  UnaryOp | BinaryOp | CompareOp | ReduceOp | "input" | "placeholder" | "scan" | "tap" | "cast"
 >
 
 const at = (inputs: ReadonlyArray<NdArray>, i: number): NdArray => inputs[i] as NdArray
@@ -194,7 +204,6 @@ const structural: { readonly [Name in Structural]: Evaluate<OpAttributes[Name]> 
     ]
     return { shape, data: condition.map((is, i) => (is === 0 ? b[i] : a[i]) as number) }
   },
-  cast: (inputs) => at(inputs, 0),
   reshape: (inputs, _, shape) => ({ shape, data: at(inputs, 0).data }),
   transpose: (inputs, { permutation }) => transposed(at(inputs, 0), permutation),
   concat: (inputs, { axis }, shape) => {
@@ -256,6 +265,10 @@ const evaluateNode = (node: Node, inputs: ReadonlyArray<NdArray>, batchSize: num
   const shape = shapedBy(node, batchSize)
   if (Object.hasOwn(unary, op)) {
     return { shape, data: at(inputs, 0).data.map(unary[op as UnaryOp]) }
+  }
+  if (op === "cast") {
+    const { elementType } = node.outputs[0] as TensorType
+    return { shape, data: at(inputs, 0).data.map(casts[elementType]) }
   }
   if (Object.hasOwn(binary, op)) {
     const of = binary[op as BinaryOp]

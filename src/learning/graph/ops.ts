@@ -105,6 +105,8 @@ const binary =
     const [a, b] = operands(left, right)
     const shape = broadcast(op, a, b)
     if (a.type.elementType === "bool") invalid(op, "it does not take truth values")
+    // Whole numbers are divided differently by whoever divides them.
+    if ((op === "div" || op === "pow") && !isReal(a)) invalid(op, "it does not take whole numbers")
     return makeValue(op, [a, b], {}, { elementType: a.type.elementType, shape })
   }
 
@@ -149,6 +151,9 @@ const reduce =
   (op: ReduceOp) =>
   (x: Value, axes: ReadonlyArray<number>, keepDims = false): Value => {
     const chosen = [...new Set(axes.map((axis) => axisOf(op, x, axis)))].sort((a, b) => a - b)
+    if (!isReal(x)) invalid(op, `it does not take ${describe(x)}`)
+    // ONNX takes no axes for all of them.
+    if (chosen.length === 0) return x
     const shape = shapeOf(x).flatMap((dim, axis) => (chosen.includes(axis) ? (keepDims ? [1] : []) : [dim]))
     return makeValue(op, [x], { axes: chosen, keepDims }, { elementType: x.type.elementType, shape })
   }
@@ -262,14 +267,20 @@ export const broadcastLike = (x: Value, like: Value): Value => {
 
 /** Rows of a table [rows, ...] by their numbers, of any shape: [...ids, ...]. */
 export const gather = (table: Value, ids: Value): Value => {
-  if (ids.type.elementType !== "int64") invalid("gather", `${describe(ids)} are no numbers of rows`)
+  if (ids.type.elementType !== "int64" || shapeOf(table).length === 0) {
+    invalid("gather", `${describe(table, ids)} are no rows and their numbers`)
+  }
   const shape = [...shapeOf(ids), ...shapeOf(table).slice(1)]
   return makeValue("gather", [table, ids], {}, { ...table.type, shape })
 }
 
 /** The reverse of gather: `rows` rows of zeros, to which the updates [...ids, ...] are added. */
 export const scatterAdd = (ids: Value, updates: Value, rows: number): Value => {
-  const rest = shapeOf(updates).slice(shapeOf(ids).length)
+  const rank = shapeOf(ids).length
+  if (ids.type.elementType !== "int64" || !sameShape(shapeOf(updates).slice(0, rank), shapeOf(ids))) {
+    invalid("scatterAdd", `${describe(ids, updates)} are no numbers of rows and what is added to them`)
+  }
+  const rest = shapeOf(updates).slice(rank)
   return makeValue("scatterAdd", [ids, updates], { rows }, { ...updates.type, shape: [rows, ...rest] })
 }
 
