@@ -1,6 +1,6 @@
 /**
  * Training steps and predictions of the mission's networks by onnxruntime, one thread each, beside PyTorch (where some
- * Python has it) on the same sizes. A step is all of it: masks made by the host, batch in, gradient, Adam, parameters
+ * Python has it) and TensorFlow.js on the same sizes. A step is all of it: masks made by the host, batch in, gradient, Adam, parameters
  * out. Windows are interleaved, ours and theirs in turn.
  */
 import { InferenceSession, Tensor } from "onnxruntime-node"
@@ -18,6 +18,7 @@ import { fillMask } from "../src/learning/training/masks.ts"
 import { adam, ratesOf } from "../src/learning/training/Optimiser.ts"
 import { trainingGraphs } from "../src/learning/training/TrainingGraphs.ts"
 import { type Bench, line, print, ratio, spread } from "./support/report.ts"
+import { tensorFlowName, timeGradient } from "./support/tensorFlow.ts"
 import { startTorch } from "./support/torch.ts"
 
 const rows = 32
@@ -165,6 +166,14 @@ export const learning: Bench = {
       if (torch !== undefined) {
         line("training step, PyTorch", spread(theirs, "ms"))
         line("times faster", spread(ratio(theirs, ours), ""), `to reach ${work.aim}`)
+      }
+      // A step of the larger ones takes it from ten seconds to minutes: one has to do.
+      if (!smoke || work.name === "dqn") {
+        const graphs = trainingGraphs(trainableOf(work.spec), { rows, optimiser: adam })
+        const elapsed = await timeGradient(graphs, (name, count) =>
+          name === "weights" ? new Float32Array(count).fill(1) : filler(count)
+        )
+        line(`gradient alone, ${tensorFlowName}`, `${elapsed.toFixed(elapsed < 100 ? 1 : 0)} ms`, "once")
       }
       const predict = await predictor(work)
       for (const size of [1, 64]) {

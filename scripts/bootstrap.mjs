@@ -102,7 +102,8 @@ const entries = {
   cli: "src/cli/main.ts",
   launcher: "src/runtime/launcher.ts",
   "model-host": "src/agents/model-host/main.ts",
-  storeWriter: "src/runtime/storeWriter.js"
+  storeWriter: "src/runtime/storeWriter.js",
+  "training-host": "src/agents/training-host/main.ts"
 }
 
 export const bundle = async (entryPoints, outdir) => {
@@ -116,7 +117,7 @@ export const bundle = async (entryPoints, outdir) => {
     target: "node20",
     format: "esm",
     // Native addons, and what loads files of its own beside itself.
-    external: ["better-sqlite3", "onnxruntime-node", "systeminformation", "@tensorflow/*"],
+    external: ["better-sqlite3", "onnxruntime-node", "systeminformation", "@tensorflow/tfjs-node-gpu"],
     banner: {
       js: 'import{createRequire as __createRequire}from"node:module";const require=__createRequire(import.meta.url);'
     },

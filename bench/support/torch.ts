@@ -27,10 +27,12 @@ export const startTorch = async (root: string): Promise<Torch | undefined> => {
     if (done === true) throw new Error("PyTorch's process has ended")
     return value
   }
-  const { build, version } = JSON.parse(await next()) as { readonly build: string; readonly version: string }
-  const library = /BLAS_INFO=(\w+)/.exec(build)?.[1] ?? "unknown BLAS"
+  const { libraries, version } = JSON.parse(await next()) as {
+    readonly libraries: ReadonlyArray<string>
+    readonly version: string
+  }
   return {
-    build: `PyTorch ${version}, ${library}`,
+    build: `PyTorch ${version} on ${libraries.join(", ") || "a library that cannot be told"}`,
     ask: async (work) => {
       child.stdin.write(`${JSON.stringify(work)}\n`)
       return Number(await next())
