@@ -33,6 +33,13 @@ export const probabilities = (p: {
   readonly buy: number
 }): string => [p.sell, p.hold, p.buy].map((share) => String(Math.round(share * 100)).padStart(2)).join("/")
 
+export const duration = (seconds: number): string => {
+  const whole = Math.max(0, Math.round(seconds))
+  if (whole < 60) return `${whole} s`
+  if (whole < 3_600) return `${Math.floor(whole / 60)} min ${whole % 60} s`
+  return `${Math.floor(whole / 3_600)} h ${Math.floor((whole % 3_600) / 60)} min`
+}
+
 /** A bar of the given width, full to a share. */
 export const progressBar = (share: number, width: number): string => {
   const full = Math.round(Math.min(Math.max(share, 0), 1) * width)

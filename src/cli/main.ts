@@ -12,6 +12,7 @@ import { exitGivenUp, launchedVariable } from "../runtime/launcher.ts"
 import { keys, type ParsedArguments, parseArguments, shortNames } from "./arguments.ts"
 import * as commands from "./commands.ts"
 import { connection } from "./connection.ts"
+import { networkCommands } from "./networkCommands.ts"
 import { endWithReader, write, writeLine } from "./output.ts"
 import { defaultsName, loadSettings } from "./settings.ts"
 import { up } from "./up.ts"
@@ -133,7 +134,8 @@ const build = (args: ParsedArguments) => {
       decisionsCommand,
       stopCommand,
       replayCommand,
-      configCommand
+      configCommand,
+      ...networkCommands(args)
     ])
   )
 }

@@ -143,6 +143,17 @@ export class TooManyInstruments extends Schema.TaggedError<TooManyInstruments>()
 
 export type ScheduleError = MixedTimeFrames | DuplicateInstrument | TooManyInstruments
 
+/** Bars cannot be put together to longer ones of this length. */
+export class TimeFrameUnfit extends Schema.TaggedError<TimeFrameUnfit>()("TimeFrameUnfit", {
+  instrument: Text,
+  timeFrame: Text,
+  reason: Text
+}) {
+  override get message() {
+    return `${this.instrument} has no bars of ${this.timeFrame}: ${this.reason}.`
+  }
+}
+
 /** The definition of a simulated world contradicts itself. */
 export class ImpossibleWorld extends Schema.TaggedError<ImpossibleWorld>()("ImpossibleWorld", {
   world: Text,

@@ -2,6 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import fc from "fast-check"
 import {
   bytes,
+  duration,
   instant,
   money,
   percent,
@@ -19,6 +20,12 @@ describe("numbers as people read them", () => {
       "+1.23%",
       "+0.00%",
       "-10.0%"
+    ])
+  })
+
+  it("are durations in the two units that matter", () => {
+    expect([0, 0.4, 59.4, 59.6, 61, 3_599, 3_600, 90_061].map(duration)).toEqual([
+      ...["0 s", "0 s", "59 s", "1 min 0 s", "1 min 1 s", "59 min 59 s", "1 h 0 min", "25 h 1 min"]
     ])
   })
 

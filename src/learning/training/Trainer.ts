@@ -230,6 +230,19 @@ export async function* train(options: {
   const history = [...(from?.history ?? [])]
   const served = () => (averageDecay === null ? parameters : (moments.at(-1) as Float32Array))
 
+  const outcome = (reason: TrainingOutcome["reason"]): TrainingOutcome => ({
+    reason,
+    manifest: graphs.manifest,
+    parameters: best.loss === null ? initial : best.parameters,
+    validationLoss: best.loss ?? Number.POSITIVE_INFINITY,
+    epochs: history.length,
+    history
+  })
+
+  // The last checkpoint of a training that had come to its end: there is nothing to go on with.
+  if (from !== undefined && from.epoch - 1 - from.bestEpoch >= spec.patience) return outcome("patience")
+  if (from !== undefined && from.epoch >= spec.epochsMax) return outcome("epochs")
+
   const batches = Math.ceil(training.rows / batchRows)
   const evaluate = evaluateWith(graphs, await open(graphs.evaluate), rows)
   const runs = new Map<number, Run>()
@@ -316,15 +329,6 @@ export async function* train(options: {
     )
     return [loss / Math.max(weight, 1e-12)]
   }
-
-  const outcome = (reason: TrainingOutcome["reason"]): TrainingOutcome => ({
-    reason,
-    manifest: graphs.manifest,
-    parameters: best.loss === null ? initial : best.parameters,
-    validationLoss: best.loss ?? Number.POSITIVE_INFINITY,
-    epochs: history.length,
-    history
-  })
 
   for (let epoch = from?.epoch ?? 0; epoch < spec.epochsMax; epoch++) {
     const order = shuffled(training.rows, seed, epoch)

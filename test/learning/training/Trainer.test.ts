@@ -117,6 +117,19 @@ describe("the trainer", () => {
     expect(bytesOf(outcome.parameters)).toBe(bytesOf(best?.checkpoint.best))
   })
 
+  it("has nothing to go on with where it had come to its end", async () => {
+    const spec = specWith({
+      epochsMax: 300,
+      patience: 3,
+      schedule: { kind: "constant", rate: 0.1, warmUpSteps: 0 }
+    })
+    const whole = await drive(spec)
+    const again = await drive(spec, epochsOf(whole.events).at(-1)?.checkpoint)
+    expect(again.events).toEqual([])
+    expect(again.outcome.reason).toBe("patience")
+    expect(bytesOf(again.outcome.parameters)).toBe(bytesOf(whole.outcome.parameters))
+  })
+
   it("stops where the loss is no number any more, and keeps the last good parameters", async () => {
     const poisoned: Open = async (spec) => {
       const run = await openWithOnnxruntime(spec)

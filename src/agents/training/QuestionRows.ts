@@ -1,0 +1,137 @@
+/**
+ * Bars as questions, one at each as-of of each instrument, in time order: what the horizon's deviation and the hold
+ * zone were known to be, and what came of it once the horizon was over. The same questions as the running system asks
+ * (Features.ts, Label.ts): a network is trained on what it will be judged by.
+ *
+ * What can go wrong: nothing; bars too few for a row, or that do not move, give none.
+ * Invariants: as-ofs never fall; everything but the outcome follows from bars up to the as-of; outcomes of which the
+ * horizon is not over are NaN, their label none.
+ */
+import { sides } from "../../learning/ScoreCalibrator.ts"
+import type { Steps } from "../../learning/steps.ts"
+import type { BarSeries } from "../../market/BarSeries.ts"
+import { type Costs, roundTrip } from "../../market/Costs.ts"
+import { featureSchema, featuresAt, windowReturns } from "../../market/Features.ts"
+import { bandOf, barsUntilMature, labelOf, labelReturn } from "../../market/Label.ts"
+import { toMs } from "../../protocols/TimeFrame.ts"
+
+export interface QuestionRows {
+  readonly instruments: ReadonlyArray<BarSeries>
+  readonly rows: number
+  /** Index of the instrument. */
+  readonly instrument: Int32Array
+  /** Index of the bar that closes at the as-of, within its instrument. */
+  readonly bar: Int32Array
+  /** Epoch milliseconds. */
+  readonly asOf: Float64Array
+  /** When the horizon is over. */
+  readonly labelEnd: Float64Array
+  /** Standard deviation of the horizon's log return. */
+  readonly sigma: Float64Array
+  /** Half the width of the hold zone. */
+  readonly band: Float64Array
+  /** Realised log return over sigma. */
+  readonly z: Float64Array
+  /** Index of the side that was right. */
+  readonly label: Uint8Array
+}
+
+export interface QuestionOptions {
+  /** Bars before the one of the as-of that a model needs. */
+  readonly barsBefore: number
+  readonly horizonBars: number
+  readonly costs: Costs
+  /** Whether only rows are given of which the outcome is known. */
+  readonly matured: boolean
+}
+
+/** The label of a row whose horizon is not over. */
+export const noLabel = 255
+
+const barsPerStep = 1_000
+
+/** Bars before the as-of that the question itself needs. */
+export const questionBarsBefore = windowReturns
+
+type Row = readonly [
+  instrument: number,
+  bar: number,
+  asOf: number,
+  labelEnd: number,
+  sigma: number,
+  band: number,
+  z: number,
+  label: number
+]
+
+export function* questionRows(
+  instruments: ReadonlyArray<BarSeries>,
+  { barsBefore, costs, horizonBars, matured }: QuestionOptions
+): Steps<QuestionRows> {
+  const cost = roundTrip(costs)
+  const scratch = new Float64Array(featureSchema(0).names.length)
+  const all: Array<Row> = []
+  for (const [instrument, series] of instruments.entries()) {
+    const { close, closeOnly, open, openTime } = series
+    const frame = toMs(series.timeFrame)
+    const needed = barsUntilMature(horizonBars, closeOnly)
+    const bars = close.length
+    for (let bar = Math.max(barsBefore, questionBarsBefore); bar < (matured ? bars - needed : bars); bar++) {
+      if (bar % barsPerStep === 0) yield
+      const sigma = featuresAt(close, bar, 0, scratch) * Math.sqrt(horizonBars)
+      if (!(sigma > 0)) continue
+      const band = bandOf(cost, sigma)
+      const isKnown = bar + needed < bars
+      const entry = (closeOnly ? close : open)[bar + 1] as number
+      const logReturn = isKnown ? labelReturn(entry, close[bar + needed] as number) : Number.NaN
+      all.push([
+        instrument,
+        bar,
+        (openTime[bar] as number) + frame,
+        isKnown ? (openTime[bar + needed] as number) + frame : Number.NaN,
+        sigma,
+        band,
+        logReturn / sigma,
+        isKnown ? sides.indexOf(labelOf(logReturn, band)) : noLabel
+      ])
+    }
+    yield
+  }
+  if (instruments.length > 1) all.sort((a, b) => a[2] - b[2] || a[0] - b[0])
+  yield
+  const column = (at: number) => Float64Array.from(all, (row) => row[at] as number)
+  return {
+    instruments,
+    rows: all.length,
+    instrument: Int32Array.from(all, ([one]) => one),
+    bar: Int32Array.from(all, ([, one]) => one),
+    asOf: column(2),
+    labelEnd: column(3),
+    sigma: column(4),
+    band: column(5),
+    z: column(6),
+    label: Uint8Array.from(all, (row) => row[7])
+  }
+}
+
+/** Some of the rows, by their index. */
+export const pickRows = (rows: QuestionRows, indices: Uint32Array): QuestionRows => {
+  const pick = <A extends Float64Array | Int32Array | Uint8Array>(values: A, into: A): A => {
+    for (let i = 0; i < indices.length; i++) into[i] = values[indices[i] as number] as number
+    return into
+  }
+  const numbers = (values: Float64Array) => pick(values, new Float64Array(indices.length))
+  const integers = (values: Int32Array) => pick(values, new Int32Array(indices.length))
+  return {
+    instruments: rows.instruments,
+    rows: indices.length,
+    instrument: integers(rows.instrument),
+    bar: integers(rows.bar),
+    asOf: numbers(rows.asOf),
+    labelEnd: numbers(rows.labelEnd),
+    sigma: numbers(rows.sigma),
+    band: numbers(rows.band),
+    z: numbers(rows.z),
+    label: pick(rows.label, new Uint8Array(indices.length))
+  }
+}

@@ -1,0 +1,248 @@
+/**
+ * From a file of bars to the artefact of a network: what is to be learned is made and checked, learned in the training
+ * host, calibrated on the validation rows, judged on the rows that were held out, and put together with its description.
+ *
+ * What can go wrong: everything that is wrong with the data or the network is found by `prepare`, before any time is
+ * spent; then what the training host says; then a network that has learned nothing.
+ * Invariants: equal bars, settings and seeds make the same artefact, to the byte; what is written answers as it was
+ * judged.
+ */
+import { createHash } from "node:crypto"
+import { join } from "node:path"
+import { Effect, Either, type Scope } from "effect"
+import type { RowRefused, TooFewOutcomes } from "../../learning/errors.ts"
+import type { OutcomesRefused } from "../../learning/evaluation/checks.ts"
+import { emitNetwork, networkKind } from "../../learning/NetworkOpinion.ts"
+import type { Calibrator } from "../../learning/ScoreCalibrator.ts"
+import type { BarSeries } from "../../market/BarSeries.ts"
+import { barsUntilMature } from "../../market/Label.ts"
+import { sequenceFeatures } from "../../market/SequenceFeatures.ts"
+import { stepwise } from "../../runtime/breathe.ts"
+import type { Settings } from "../Settings.ts"
+import type { FileUnwritable } from "../training-host/errors.ts"
+import { encodeTrainingData } from "../training-host/TrainingData.ts"
+import { start, type Training, type TrainingResult } from "../training-host/TrainingHost.ts"
+import { writeWhole } from "../training-host/wholeFile.ts"
+import { type FeatureNotFinite, type ModelFileUnfit, NothingLearned, type TooFewBars } from "./errors.ts"
+import {
+  baseRateName,
+  calibrate,
+  type Forecasts,
+  forecastsOf,
+  type HeldOutReport,
+  judgeHeldOut,
+  linearBaseline,
+  ratesOf
+} from "./HeldOut.ts"
+import { inputSchema, inputsOf } from "./ModelInput.ts"
+import { askRows, type ModelRunOptions, openModel } from "./ModelRun.ts"
+import type { ChosenNetwork } from "./NetworkChoice.ts"
+import { pickRows, type QuestionRows } from "./QuestionRows.ts"
+import type { Bars } from "./readBars.ts"
+import { type TrainedModel, trainedModelMetadata } from "./TrainedModel.ts"
+import { makeTrainingSet, type TrainingSet } from "./TrainingSet.ts"
+
+/** Resident memory that a training may take. */
+export const trainingMemoryBytesMax = 4 * 2 ** 30
+/** A run, or the making of a session, that takes longer is taken to hang. */
+const runMsMax = 120_000
+const restartsMax = 3
+/** Largest difference of a probability between float64 and the artefact. */
+const toleranceMax = 1e-4
+/** Rows that the finished artefact is asked again. */
+const checkedRows = 64
+
+export interface Prepared {
+  readonly bars: Bars
+  readonly network: ChosenNetwork
+  readonly horizonBars: number
+  readonly settings: Settings
+  readonly set: TrainingSet
+}
+
+/** Makes what is to be learned. */
+export const prepare = (
+  bars: Bars,
+  network: ChosenNetwork,
+  horizonBars: number,
+  settings: Settings
+): Effect.Effect<Prepared, TooFewBars | FeatureNotFinite> =>
+  Effect.gen(function* () {
+    const set = yield* yield* stepwise(
+      makeTrainingSet(bars.instruments, {
+        path: bars.path,
+        input: network.input,
+        horizonBars,
+        costs: settings.costs
+      })
+    )
+    return { bars, network, horizonBars, settings, set }
+  })
+
+/** Begins the training; its data and checkpoints are in the folder, which is made. */
+export const learn = (
+  { network, set }: Prepared,
+  options: { readonly folder: string; readonly script: string }
+): Effect.Effect<Training, FileUnwritable, Scope.Scope> =>
+  Effect.gen(function* () {
+    const parts = encodeTrainingData(set.data)
+    const hash = createHash("sha256")
+    for (const part of parts) hash.update(part)
+    const digest = hash.digest("hex")
+    const path = join(options.folder, `${digest.slice(0, 32)}.rows`)
+    yield* writeWhole(path, parts)
+    return yield* start(
+      { script: options.script, memoryBytesMax: trainingMemoryBytesMax, runMsMax, restartsMax },
+      { spec: network.spec, data: { path, digest }, folder: options.folder }
+    )
+  })
+
+export interface TrainedNetwork {
+  readonly artefact: Uint8Array
+  readonly description: TrainedModel
+  readonly report: HeldOutReport
+  /** Why the linear baseline is not in the report; null where it is. */
+  readonly linearMissing: string | null
+}
+
+/** Lets scores through as they are. */
+const uncalibrated: Calibrator = {
+  outcomes: 0,
+  sell: { intercept: 0, score: 0, band: 0 },
+  buy: { intercept: 0, score: 0, band: 0 },
+  scoreMax: 1e6,
+  logBandMin: -1,
+  logBandMax: 1,
+  slope: 1,
+  residualDeviation: 1
+}
+
+/** Consecutive rows whose horizons have a bar in common. */
+export const overlapOf = (instruments: ReadonlyArray<BarSeries>, horizonBars: number): number =>
+  instruments.length *
+  barsUntilMature(
+    horizonBars,
+    instruments.some(({ closeOnly }) => closeOnly)
+  )
+
+const metricsOf = (report: HeldOutReport) => {
+  const [base, ...others] = report.sides.rows
+  const model = others.at(-1)
+  const named = (row: typeof base, name: string, as: string) =>
+    (row?.metrics ?? []).flatMap((metric) =>
+      metric.name === name ? [{ name: as, value: metric.value }] : []
+    )
+  return [
+    ...(model?.metrics ?? []),
+    ...(report.returns.rows.at(-1)?.metrics ?? []),
+    ...named(base, "log-loss", "base-log-loss"),
+    ...(others.length > 1 ? named(others[0], "log-loss", "linear-log-loss") : []),
+    { name: "held-out", value: report.rows }
+  ]
+}
+
+/** Calibrates, judges and puts together what has been learned. */
+export const finish = (
+  prepared: Prepared,
+  result: TrainingResult,
+  modelHost: ModelRunOptions
+): Effect.Effect<
+  TrainedNetwork,
+  NothingLearned | ModelFileUnfit | FeatureNotFinite | TooFewOutcomes | RowRefused | OutcomesRefused
+> =>
+  Effect.gen(function* () {
+    const { bars, horizonBars, network, set, settings } = prepared
+    const { instruments } = bars
+    const { spec } = network
+    const { heldOut, training, validation } = set
+    const kind = networkKind(spec.network)
+    const { parameters } = result
+    if (parameters === null) {
+      const reason =
+        result.reason === "diverged" ? "its loss was no number any more" : "it was stopped before"
+      return yield* new NothingLearned({
+        network: spec.network.body.kind,
+        reason: `${reason} the first epoch was over`
+      })
+    }
+    const schema = inputSchema(network.input)
+    const emit = (calibrator: Calibrator, metadata: Readonly<Record<string, string>>) =>
+      emitNetwork({
+        network: spec.network,
+        parameters,
+        normalisation: set.normalisation,
+        calibrator,
+        featureNames: schema.names,
+        featureSchemaVersion: schema.version,
+        metadata
+      })
+    const fill = yield* yield* stepwise(inputsOf(network.input, instruments))
+    const answersOf = (bytes: Uint8Array, ...parts: ReadonlyArray<QuestionRows>) =>
+      Effect.scoped(
+        Effect.flatMap(openModel({ bytes, path: kind }, modelHost), (ask) =>
+          Effect.forEach(parts, (rows) => askRows(ask, rows, schema.names.length, fill))
+        )
+      )
+    const said = yield* answersOf(emit(uncalibrated, {}), validation, heldOut)
+    const [before, after] = said.map(({ score }) => Float64Array.from(score)) as [Float64Array, Float64Array]
+    const calibrator = yield* yield* stepwise(calibrate(before, validation))
+    const forecasts = forecastsOf(calibrator, after, heldOut)
+    const rates = yield* ratesOf(training, validation)
+    const linear = yield* stepwise(linearBaseline(set, settings.deepLearning))
+    const report = yield* yield* stepwise(
+      judgeHeldOut(
+        heldOut,
+        { ...forecasts, model: spec.network.body.kind },
+        { rates, ratesName: baseRateName, linear: Either.getOrNull(linear) },
+        { overlap: overlapOf(instruments, horizonBars), seed: spec.seed }
+      )
+    )
+    const description: TrainedModel = {
+      version: 1,
+      sequence: {
+        features: network.input.features,
+        version: sequenceFeatures[network.input.features].version,
+        length: network.input.length,
+        hasVolume: instruments.some(({ volume }) => volume !== null)
+      },
+      timeFrame: bars.timeFrame,
+      horizonBars,
+      costs: settings.costs,
+      training: spec,
+      data: {
+        digest: bars.digest as TrainedModel["data"]["digest"],
+        instruments: instruments.map(({ instrument }) => instrument.id),
+        from: training.asOf[0] as number,
+        to: validation.asOf.at(-1) as number,
+        knownTo: validation.labelEnd.reduce((latest, end) => Math.max(latest, end)),
+        heldOutFrom: heldOut.asOf[0] as number,
+        trainingRows: training.rows,
+        validationRows: validation.rows,
+        heldOutRows: heldOut.rows
+      },
+      baseRates: [...rates] as unknown as TrainedModel["baseRates"],
+      metrics: metricsOf(report),
+      losses: result.history
+    }
+    const artefact = emit(calibrator, trainedModelMetadata(description))
+    const some = pickRows(
+      heldOut,
+      Uint32Array.from({ length: Math.min(checkedRows, heldOut.rows) }, (_, i) => i)
+    )
+    for (const { probabilities } of yield* answersOf(artefact, some))
+      yield* checkAnswers(probabilities, forecasts)
+    const linearMissing = Either.isLeft(linear) ? linear.left.message : null
+    return { artefact, description, report, linearMissing }
+  })
+
+/** What was judged is what is written. */
+const checkAnswers = (probabilities: Float32Array, forecasts: Forecasts): Effect.Effect<void> => {
+  const at = probabilities.findIndex(
+    (probability, i) => Math.abs(probability - (forecasts.probabilities[i] as number)) > toleranceMax
+  )
+  return at < 0
+    ? Effect.void
+    : Effect.dieMessage(
+        `the artefact answers ${probabilities[at]} where ${forecasts.probabilities[at]} was judged`
+      )
+}

@@ -1,0 +1,130 @@
+/**
+ * The report of a training as one HTML file: how it was made, how its losses went, whether its probabilities mean what
+ * they say, and how it stands beside the baselines. It needs nothing beside itself.
+ *
+ * Invariant: equal trainings give equal reports, to the byte.
+ */
+import type { HeldOutReport } from "../../agents/training/HeldOut.ts"
+import type { TrainedModel } from "../../agents/training/TrainedModel.ts"
+import type { ComparisonTable } from "../../learning/evaluation/ComparisonTable.ts"
+import { sides } from "../../learning/ScoreCalibrator.ts"
+import { instant } from "../format.ts"
+import { verdictsOf } from "./comparisons.ts"
+import { chartSvg, escapeText } from "./svg.ts"
+
+export interface TrainingReport {
+  readonly digest: string
+  readonly parameters: number
+  /** Why it ended: all epochs, patience, … */
+  readonly ended: string
+  readonly model: TrainedModel
+  readonly heldOut: HeldOutReport
+}
+
+const style = `
+:root{color-scheme:light dark;--line:#8888;--text:CanvasText}
+body{font:15px/1.5 system-ui,sans-serif;max-width:1100px;margin:2rem auto;padding:0 1rem}
+h1{font-size:1.4rem}h2{font-size:1.1rem;margin-top:2rem}
+table{border-collapse:collapse;margin:.5rem 0}td,th{padding:.2rem .8rem;border-bottom:1px solid var(--line);text-align:left}
+td.n{text-align:right;font-variant-numeric:tabular-nums}
+.charts{display:flex;flex-wrap:wrap;gap:1rem}svg{width:100%;max-width:520px;height:auto}
+svg text{font:12px system-ui,sans-serif}.title{text-anchor:middle;fill:var(--text);font-weight:600}
+.tick{text-anchor:middle;fill:var(--text)}.end{text-anchor:end}.axis{stroke:var(--text);fill:none}
+.grid{stroke:var(--line);stroke-dasharray:2 4}.ideal{stroke:var(--text);stroke-dasharray:6 4}.name{font-weight:600}
+code{word-break:break-all}`
+
+const number = (value: number): string => (Number.isInteger(value) ? String(value) : value.toPrecision(4))
+
+const cell = (text: string, isNumber = false): string =>
+  `<td${isNumber ? ' class="n"' : ""}>${escapeText(text)}</td>`
+
+const comparison = (title: string, table: ComparisonTable): string => {
+  const names = [...new Set(table.rows.flatMap(({ metrics }) => metrics.map(({ name }) => name)))]
+  const share = Math.round(table.confidence * 100)
+  const header = ["model", ...names, `loss less that of ${table.baseline}`, `${share}% interval`, "verdict"]
+  const rows = table.rows.map(({ interval, metrics, model, reason, verdict }) =>
+    [
+      cell(model),
+      ...names.map((name) => {
+        const metric = metrics.find((one) => one.name === name)
+        return cell(metric === undefined ? "-" : number(metric.value), true)
+      }),
+      cell(interval === null ? "-" : number(interval.mean), true),
+      cell(interval === null ? "-" : `${number(interval.low)} to ${number(interval.high)}`, true),
+      cell(reason === "" ? verdict : `${verdict}: ${reason}`)
+    ].join("")
+  )
+  const head = header.map((text) => `<th>${escapeText(text)}</th>`).join("")
+  return `<h2>${escapeText(title)}</h2><table><tr>${head}</tr>${rows.map((row) => `<tr>${row}</tr>`).join("")}</table>`
+}
+
+const facts = ({ digest, ended, model, parameters }: TrainingReport): string => {
+  const { data, horizonBars, sequence, timeFrame, training } = model
+  const rows: ReadonlyArray<readonly [string, string]> = [
+    ["network", JSON.stringify(training.network.body)],
+    ["parameters", String(parameters)],
+    [
+      "sees",
+      `${sequence.length} bars of ${timeFrame}, features "${sequence.features}" version ${sequence.version}`
+    ],
+    ["volumes", sequence.hasVolume ? "as in the file" : "none; 1 stands in their place"],
+    ["answers", `the return over ${horizonBars} bars`],
+    ["instruments", data.instruments.join(", ")],
+    [
+      "learned from",
+      `${data.trainingRows} rows and validated on ${data.validationRows}, ${instant(data.from)} to ${instant(data.to)}`
+    ],
+    ["held out", `${data.heldOutRows} rows from ${instant(data.heldOutFrom)} on`],
+    ["batches, rate, seed", `${training.batchRows} rows, ${training.schedule.rate}, ${training.seed}`],
+    ["ended", ended],
+    ["bars, SHA-256", data.digest],
+    ["artefact, SHA-256", digest]
+  ]
+  const lines = rows.map(
+    ([name, value]) => `<tr><th>${name}</th><td><code>${escapeText(value)}</code></td></tr>`
+  )
+  return `<table>${lines.join("")}</table>`
+}
+
+export const renderTrainingReport = (report: TrainingReport): string => {
+  const { heldOut, model } = report
+  const kind = model.training.network.body.kind
+  const name = `${kind} on ${model.data.instruments.join(", ")}, ${model.timeFrame}`
+  const losses = chartSvg({
+    title: "Loss by epoch (squared error, in sigmas)",
+    x: "epoch",
+    y: "loss",
+    lines: [
+      { name: "training", points: model.losses.map(({ training }, i) => [i + 1, training] as const) },
+      { name: "validation", points: model.losses.map(({ validation }, i) => [i + 1, validation] as const) }
+    ]
+  })
+  const reliability = chartSvg({
+    title: "Reliability on held-out rows",
+    x: "probability said",
+    y: "share that happened",
+    range: { x: [0, 1], y: [0, 1] },
+    diagonal: true,
+    dots: true,
+    lines: sides.map((side) => {
+      const { bins, expectedCalibrationError } = heldOut.reliability[side]
+      return {
+        name: `${side} (error ${expectedCalibrationError.toFixed(3)})`,
+        points: bins.flatMap(({ meanProbability, observedRate }) =>
+          meanProbability === null || observedRate === null ? [] : [[meanProbability, observedRate] as const]
+        )
+      }
+    })
+  })
+  const verdicts = verdictsOf(heldOut).map((line) => `<li>${escapeText(line)}</li>`)
+  return [
+    `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">`,
+    `<title>${escapeText(name)}</title><style>${style}</style></head><body>`,
+    `<h1>${escapeText(name)}</h1><ul>${verdicts.join("")}</ul>`,
+    `<div class="charts">${losses}${reliability}</div>`,
+    comparison("Sides (sell, hold, buy)", heldOut.sides),
+    heldOut.beside === null ? "" : comparison("Beside the linear baseline", heldOut.beside),
+    comparison("Returns, in sigmas of the horizon", heldOut.returns),
+    `<h2>How it was made</h2>${facts(report)}</body></html>\n`
+  ].join("\n")
+}
