@@ -1,4 +1,5 @@
 /** `npm run bench -- [--smoke] [NAME...]` */
+import { compression } from "./compression.ts"
 import { forecast } from "./forecast.ts"
 import { learning } from "./learning.ts"
 import { lockstep } from "./lockstep.ts"
@@ -10,7 +11,7 @@ import { startup } from "./startup.ts"
 import { print, printMachine, rootOf } from "./support/report.ts"
 import { trees } from "./trees.ts"
 
-const benches = [rpc, opinions, lockstep, rounds, startup, memory, learning, forecast, trees]
+const benches = [rpc, opinions, lockstep, rounds, startup, memory, learning, compression, forecast, trees]
 
 const root = rootOf(import.meta.url)
 const [role, address] = process.argv.slice(2)
