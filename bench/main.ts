@@ -10,8 +10,21 @@ import { peer, rpc } from "./rpc.ts"
 import { startup } from "./startup.ts"
 import { print, printMachine, rootOf } from "./support/report.ts"
 import { trees } from "./trees.ts"
+import { trmSudoku } from "./trmSudoku.ts"
 
-const benches = [rpc, opinions, lockstep, rounds, startup, memory, learning, compression, forecast, trees]
+const benches = [
+  rpc,
+  opinions,
+  lockstep,
+  rounds,
+  startup,
+  memory,
+  learning,
+  compression,
+  forecast,
+  trees,
+  trmSudoku
+]
 
 const root = rootOf(import.meta.url)
 const [role, address] = process.argv.slice(2)

@@ -6,11 +6,11 @@
  * from a snapshot.
  *
  * What can go wrong: a row that does not fit, or a loss that is no number, comes back as a refusal, and the step was not
- * taken.
+ * taken. A snapshot of another training throws TrainingRefused.
  * Invariant: a training that goes on from a snapshot comes to the same bytes as one that was never interrupted.
  */
 import { Either } from "effect"
-import type { RowRefused } from "../errors.ts"
+import { type RowRefused, TrainingRefused } from "../errors.ts"
 import type { Manifest } from "../graph/Parameters.ts"
 import { rateCount } from "../training/Optimiser.ts"
 import { rateAt } from "../training/Schedule.ts"
@@ -72,6 +72,14 @@ const initialStateOf = ({ entries }: Manifest, parameters: Float32Array): Initia
   return { y: of("y-initial"), z: of("z-initial") }
 }
 
+/** Whether two states are of the same sizes. */
+const fits = (a: TrmTrainingState, b: TrmTrainingState): boolean =>
+  a.parameters.length === b.parameters.length &&
+  a.moments.length === b.moments.length &&
+  a.carried.halted.length === b.carried.halted.length &&
+  a.carried.inputs.length === b.carried.inputs.length &&
+  a.carried.y.length === b.carried.y.length
+
 export const makeTrmTraining = async (options: {
   readonly spec: TrmTrainingSpec
   /** Row 0, 1, 2, ...: as many as are asked for. */
@@ -91,6 +99,9 @@ export const makeTrmTraining = async (options: {
     return { step: 0, parameters, moments: [...zeros, parameters.slice()], carried: emptyRows(spec) }
   }
   let state = options.from ?? begin()
+  if (!fits(state, begin())) {
+    throw new TrainingRefused({ network: "trm", reason: "the snapshot is of another training" })
+  }
   const initial = initialStateOf(graphs.manifest, state.parameters)
   const weights = new Float32Array(rows).fill(1)
 

@@ -36,16 +36,13 @@ export const superviseUntilHalt = (
     const { states } = scan(
       { states: [first.y, first.z, ones, ops.mul(ones, 0)], sequences: [], steps },
       ([y, z, active, used]) => {
-        const before = { y: y as Value, z: z as Value }
-        const next = net.superviseOnce(x, before)
+        const next = net.superviseOnce(x, { y: y as Value, z: z as Value })
         const isActive = ops.reshape(ops.greater(active as Value, 0), [rows, 1, 1])
-        const held = {
-          y: ops.where(isActive, next.y, before.y),
-          z: ops.where(isActive, next.z, before.z)
-        }
-        const goesOn = ops.cast(ops.not(ops.greater(net.halting(held.y), 0)), "float")
+        // A halted row keeps its answer. Its latent state may go on: nothing is read from it any more.
+        const answer = ops.where(isActive, next.y, y as Value)
+        const goesOn = ops.cast(ops.not(ops.greater(net.halting(answer), 0)), "float")
         return {
-          states: [held.y, held.z, ops.mul(active as Value, goesOn), ops.add(used as Value, active as Value)],
+          states: [answer, next.z, ops.mul(active as Value, goesOn), ops.add(used as Value, active as Value)],
           outputs: []
         }
       }

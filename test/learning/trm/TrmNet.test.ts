@@ -1,16 +1,20 @@
 import { describe, expect, it } from "@effect/vitest"
 import { GraphInvalid } from "../../../src/learning/errors.ts"
-import type { Value } from "../../../src/learning/graph/Graph.ts"
+import { shapeOf, type Value } from "../../../src/learning/graph/Graph.ts"
 import { gradientOf } from "../../../src/learning/graph/gradient.ts"
 import { interpret } from "../../../src/learning/graph/interpret.ts"
 import { type NdArray, ndArray } from "../../../src/learning/graph/NdArray.ts"
 import * as ops from "../../../src/learning/graph/ops.ts"
-import { manifestOf, servingBuilder } from "../../../src/learning/graph/Parameters.ts"
+import { manifestOf, servingBuilder, trainingBuilder } from "../../../src/learning/graph/Parameters.ts"
 import { toOnnx } from "../../../src/learning/graph/toOnnx.ts"
+import { rmsNorm } from "../../../src/learning/layers/rmsNorm.ts"
+import { rotaryAttention, rotation } from "../../../src/learning/layers/rotaryAttention.ts"
+import { swiGlu, swiGluInner } from "../../../src/learning/layers/swiGlu.ts"
 import { trmNet } from "../../../src/learning/trm/TrmNet.ts"
 import {
   effectiveDepth,
   inputsOf,
+  placesOf,
   published,
   strategyTrm,
   type TrmSpec
@@ -28,19 +32,21 @@ const forms: ReadonlyArray<readonly [string, TrmSpec]> = [
   ["features, a mix by gated units and learned positions", features({ mix: "mlp", positions: "learned" })]
 ]
 
-const feedsOf = (spec: TrmSpec, graph: ReturnType<typeof supervised>) => {
+type Graph = ReturnType<typeof supervised>
+
+const feedsOf = (spec: TrmSpec, graph: Graph) => {
   const { before, inputs, manifest, parameters } = graph
   const shape = [rows, inputsOf(spec.task)]
   const state = before.y.type.shape as ReadonlyArray<number>
   return new Map<Value, NdArray>([
-    [parameters, randomArray("parameters", [manifest.size], (value) => value / 2)],
+    [parameters, randomArray("parameters", [manifest.size], (value) => value / 3)],
     [inputs, spec.task.kind === "tokens" ? ndArray(shape, [0, 3, 1, 4, 4, 2]) : randomArray("inputs", shape)],
     [before.y, randomArray("y", state)],
     [before.z, randomArray("z", state)]
   ])
 }
 
-const lossOf = ({ after, halting, logits }: ReturnType<typeof supervised>) =>
+const lossOf = ({ after, halting, logits }: Graph) =>
   ops.add(weighted(logits), ops.add(weighted(halting, "halting"), weighted(after.z, "z")))
 
 describe("the network of a Tiny Recursive Model", () => {
@@ -51,10 +57,73 @@ describe("the network of a Tiny Recursive Model", () => {
       checkGradients(lossOf(graph), feedsOf(once, graph), { tolerance: 1e-5 })
     })
 
+    it("recurs as it is defined: x goes into the latent state alone", () => {
+      const [once, whole] = [
+        { latentSteps: 1, recursions: 1 },
+        { latentSteps: 3, recursions: 2 }
+      ].map((sizes) => supervised({ ...spec, sizes: { ...spec.sizes, ...sizes } })) as [Graph, Graph]
+      const feeds = feedsOf(spec, once)
+      const [x] = interpret([once.x], feeds) as [NdArray]
+      const combined = (a: NdArray, b: NdArray, sign: number) =>
+        ndArray(
+          a.shape,
+          a.data.map((value, i) => value + sign * (b.data[i] as number))
+        )
+      // One latent step from h is f(h; y + x): y is chosen such that it is f(h; injection).
+      const f = (h: NdArray, injection: NdArray) =>
+        interpret(
+          [once.after.z],
+          new Map([...feeds, [once.before.z, h], [once.before.y, combined(injection, x, -1)]])
+        )[0] as NdArray
+      let [y, z] = [feeds.get(once.before.y), feeds.get(once.before.z)] as [NdArray, NdArray]
+      for (let recursion = 0; recursion < 2; recursion++) {
+        for (let step = 0; step < 3; step++) z = f(z, combined(y, x, 1))
+        y = f(y, z)
+      }
+      const after = interpret([whole.after.y, whole.after.z], feedsOf(spec, whole))
+      after.forEach(({ data }, k) => {
+        data.forEach((value, i) => {
+          expect(([y, z][k] as NdArray).data[i]).toBeCloseTo(value, 9)
+        })
+      })
+    })
+
+    it("is of layers that mix places, then widen each, with a norm after each sum", () => {
+      const { sizes, task } = spec
+      const graph = supervised({ ...spec, sizes: { ...sizes, latentSteps: 1, recursions: 1 } })
+      const { before, manifest, parameters, x } = graph
+      const b = trainingBuilder(manifest, parameters).builder
+      const places = placesOf(task)
+      const gated = (name: string, value: Value) => {
+        const size = shapeOf(value)[2] as number
+        const inner = swiGluInner(size, sizes.expansion, sizes.innerMultiple)
+        return rmsNorm(ops.add(value, swiGlu(b, name, size, inner)(value)))
+      }
+      const attended = (value: Value) => {
+        const size = sizes.width / sizes.heads
+        const rotate = sizes.positions === "rotary" ? rotation(places, size, 1e4) : undefined
+        const attend = rotaryAttention(b, "attention", { ...sizes, places }, rotate)
+        return rmsNorm(
+          ops.add(value, ops.reshape(attend(ops.reshape(value, [-1, sizes.width])), shapeOf(value)))
+        )
+      }
+      const turned = (value: Value) => ops.transpose(value, [0, 2, 1])
+      let h = ops.add(ops.add(before.z, before.y), x)
+      for (let i = 0; i < sizes.layers; i++) {
+        h = b.layer(`f/${i}`, () =>
+          gated("mlp", sizes.mix === "mlp" ? turned(gated("mix", turned(h))) : attended(h))
+        )
+      }
+      const [actual, expected] = interpret([graph.after.z, h], feedsOf(spec, graph)) as [NdArray, NdArray]
+      expected.data.forEach((value, i) => {
+        expect(actual.data[i]).toBeCloseTo(value, 10)
+      })
+    })
+
     it("does without gradients what comes before its last recursion", () => {
       const [whole, first, last] = [3, 2, 1].map((recursions) =>
         supervised({ ...spec, sizes: { ...spec.sizes, recursions } })
-      ) as [ReturnType<typeof supervised>, ReturnType<typeof supervised>, ReturnType<typeof supervised>]
+      ) as [Graph, Graph, Graph]
       const outputsOf = (graph: typeof whole) => [
         graph.logits,
         graph.halting,

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Either } from "effect"
 import { openWithOnnxruntime } from "../../../src/agents/training-host/onnxruntime.ts"
+import { TrainingRefused } from "../../../src/learning/errors.ts"
 import type { Value } from "../../../src/learning/graph/Graph.ts"
 import { interpret } from "../../../src/learning/graph/interpret.ts"
 import { type NdArray, ndArray } from "../../../src/learning/graph/NdArray.ts"
@@ -108,6 +109,13 @@ describe("the training of a Tiny Recursive Model", () => {
     await run(resumed, 4)
     expect(resumed.snapshot()).toEqual(whole.snapshot())
     expect(whole.snapshot().step).toBe(9)
+  })
+
+  it("does not go on from a snapshot of another training", async () => {
+    const options = { spec: learnable({ rows: 8 }), rowAt: rotated, open: openWithOnnxruntime }
+    const from = (await makeTrmTraining(options)).snapshot()
+    const other = makeTrmTraining({ ...options, spec: learnable({ rows: 4 }), from })
+    await expect(other).rejects.toThrow(TrainingRefused)
   })
 
   it("keeps a moving average beside the parameters, and the first states fixed", async () => {
