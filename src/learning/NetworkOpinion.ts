@@ -5,12 +5,14 @@
  *   x     = clip((features - mean) / deviation, +-normalisedMax)   [N, length, features]
  *   score = the network's expected return, in sigmas of the horizon
  *
- * The score is the mean of a regression or of a Gaussian head, and of a head of quantiles the one nearest to the middle.
+ * The score is the mean of a regression or of a Gaussian head, and of a head of quantiles the one nearest to the middle;
+ * of a head of classes it is what they are worth on average (ClassOpinion.ts).
  *
  * What can go wrong: parts that do not fit, numbers beyond float32, a head that has no expected return throw
  * ArtefactInvalid.
  * Invariants: equal parts give equal bytes; what is trained on `normalise`d features is served on the same ones.
  */
+import { buildClassModel, type ClassScore, withoutWeights } from "./ClassOpinion.ts"
 import { ArtefactInvalid } from "./errors.ts"
 import type { Value } from "./graph/Graph.ts"
 import * as ops from "./graph/ops.ts"
@@ -76,11 +78,11 @@ export const normalise = (
   })
 
 /** [N, length * features] -> [N, length, features], as the network was trained on it. */
-const normalised = (
+export const normalised = (
   features: Value,
-  { length, features: width }: NetworkSpec,
+  { length, features: width }: Pick<NetworkSpec, "length" | "features">,
   { deviations, means }: Normalisation
-) => {
+): Value => {
   const x = ops.reshape(features, [batch, length, width])
   const centred = ops.sub(x, ops.constant([width], means))
   const scaled = ops.div(centred, ops.constant([width], deviations))
@@ -98,31 +100,69 @@ const expectedReturn = (kind: string, { head }: NetworkSpec, output: Value): Val
   return ops.slice(output, 1, middle, middle + 1)
 }
 
-/** The artefact: an ONNX file with the interface of OpinionModel. */
-export const emitNetwork = (model: NetworkOpinion & ArtefactLabels): Uint8Array => {
-  const { network, normalisation, parameters } = model
-  const kind = networkKind(network)
-  const manifest = networkManifest(network)
-  const columns = network.length * network.features
-  if (model.featureNames.length !== columns) {
-    const reason = `are ${model.featureNames.length}, not ${network.length} x ${network.features}`
+/** Refuses the parts that a sequence of raw features is normalised by, where they are not of its size. */
+export const checkNormalisation = (
+  kind: string,
+  { length, features }: Pick<NetworkSpec, "length" | "features">,
+  { featureNames }: ArtefactLabels,
+  { deviations, means }: Normalisation
+): void => {
+  if (featureNames.length !== length * features) {
+    const reason = `are ${featureNames.length}, not ${length} x ${features}`
     throw new ArtefactInvalid({ kind, part: "its features", reason })
   }
-  checkParameters(kind, "the list of parameters", parameters, manifest.size)
-  checkParameters(kind, "the list of means", normalisation.means, network.features)
-  checkParameters(kind, "the list of deviations", normalisation.deviations, network.features)
-  if (!Array.from(normalisation.deviations).every((deviation) => Math.fround(deviation) > 0)) {
+  checkParameters(kind, "the list of means", means, features)
+  checkParameters(kind, "the list of deviations", deviations, features)
+  if (!Array.from(deviations).every((deviation) => Math.fround(deviation) > 0)) {
     throw new ArtefactInvalid({
       kind,
       part: "the list of deviations",
       reason: "holds one that is not positive"
     })
   }
+}
+
+/** What computes the network's output [N, size of its head] of the raw features, once its parts are known to fit. */
+const outputOf = (model: NetworkOpinion & ArtefactLabels): ((features: Value) => Value) => {
+  const { network, normalisation, parameters } = model
+  const kind = networkKind(network)
+  const manifest = networkManifest(network)
+  checkParameters(kind, "the list of parameters", parameters, manifest.size)
+  checkNormalisation(kind, network, model, normalisation)
+  return (features) => {
+    const x = normalised(features, network, normalisation)
+    const output = networkOf(network)(servingBuilder(manifest, parameters), x)
+    return ops.reshape(output, [batch, headSize(network.head)])
+  }
+}
+
+/** The artefact: an ONNX file with the interface of OpinionModel. */
+export const emitNetwork = (model: NetworkOpinion & ArtefactLabels): Uint8Array => {
+  const { network } = model
+  const kind = networkKind(network)
+  const output = outputOf(model)
   return encode(
-    buildOpinionModel(kind, model, model.calibrator, (features) => {
-      const x = normalised(features, network, normalisation)
-      const output = networkOf(network)(servingBuilder(manifest, parameters), x)
-      return expectedReturn(kind, network, ops.reshape(output, [batch, headSize(network.head)]))
-    })
+    buildOpinionModel(kind, model, model.calibrator, (features) =>
+      expectedReturn(kind, network, output(features))
+    )
+  )
+}
+
+/** The same of a network with a head of classes, as ClassOpinion has it. */
+export const emitClassNetwork = (
+  model: NetworkOpinion & ArtefactLabels & { readonly classes: ClassScore }
+): Uint8Array => {
+  const { classes, network } = model
+  const { head } = network
+  const kind = networkKind(network)
+  if (head.kind !== "classification" || head.classes !== classes.names.length) {
+    const reason = `does not answer with ${classes.names.length} classes`
+    throw new ArtefactInvalid({ kind, part: "its head", reason })
+  }
+  const output = outputOf(model)
+  return encode(
+    buildClassModel(kind, model, model.calibrator, classes, (features) => ({
+      probabilities: ops.softmax(withoutWeights(output(features), classes))
+    }))
   )
 }

@@ -71,6 +71,14 @@ export const evaluateScore = (
   score
 })
 
+/** What an emitter makes of the raw features, [N, F]. */
+export interface Scored {
+  /** [N, 1] */
+  readonly score: Value
+  /** Outputs that the model has beyond those of the interface. */
+  readonly beside: ReadonlyArray<readonly [name: string, value: Value]>
+}
+
 /**
  * Builds an opinion model around what computes the score: `emitScore` gets the raw features, [N, F], and returns the
  * score, [N, 1].
@@ -80,22 +88,43 @@ export const buildOpinionModel = (
   labels: ArtefactLabels,
   calibrator: Calibrator,
   emitScore: (features: Value) => Value
+): ModelProto =>
+  buildScoredModel(kind, labels, calibrator, new Map(), (features) => ({
+    score: emitScore(features),
+    beside: []
+  }))
+
+/**
+ * The same around what gives more than a score.
+ *
+ * @param own metadata of the emitter, beyond that of every opinion model
+ */
+export const buildScoredModel = (
+  kind: string,
+  labels: ArtefactLabels,
+  calibrator: Calibrator,
+  own: ReadonlyMap<string, string>,
+  emit: (features: Value) => Scored
 ): ModelProto => {
-  const metadata = metadataOf(kind, labels)
-  checkParameters(kind, "the calibrator", numbersOf(calibrator), 11)
+  const metadata = new Map([...metadataOf(kind, labels), ...own])
+  checkCalibrator(kind, calibrator)
   return within(kind, () => {
     const features = ops.input("features", [batch, labels.featureNames.length])
     const sigma = ops.input("sigma", [batch, 1])
     const band = ops.input("band", [batch, 1])
-    const score = emitScore(features)
+    const { beside, score } = emit(features)
     return toOnnx({
       name: kind,
       inputs: [features, sigma, band],
-      outputs: [...calibratedOutputs(calibrator, { score, sigma, band }), ["score", score]],
+      outputs: [...calibratedOutputs(calibrator, { score, sigma, band }), ["score", score], ...beside],
       metadata
     })
   })
 }
+
+/** Refuses a calibrator that ONNX would carry silently and wrongly. */
+export const checkCalibrator = (kind: string, calibrator: Calibrator): void =>
+  checkParameters(kind, "the calibrator", numbersOf(calibrator), 11)
 
 const numbersOf = ({ sell, buy, scoreMax, logBandMin, logBandMax, slope, residualDeviation }: Calibrator) =>
   [sell, buy]
@@ -103,7 +132,7 @@ const numbersOf = ({ sell, buy, scoreMax, logBandMin, logBandMax, slope, residua
     .concat(scoreMax, logBandMin, logBandMax, slope, residualDeviation)
 
 /** The float32 operations that `evaluateScore` is the reference of. */
-const calibratedOutputs = (
+export const calibratedOutputs = (
   calibrator: Calibrator,
   { band, score, sigma }: { readonly score: Value; readonly sigma: Value; readonly band: Value }
 ): ReadonlyArray<readonly [name: string, value: Value]> => {
@@ -157,19 +186,20 @@ export const checkParameters = (
   }
 }
 
-const isFeatureNames = (value: unknown): value is ReadonlyArray<string> =>
+const isNames = (value: unknown): value is ReadonlyArray<string> =>
   Array.isArray(value) && value.length > 0 && value.every((name) => typeof name === "string" && name !== "")
 
-const parseNames = (json: string): ReadonlyArray<string> | undefined => {
+/** A list of names as it stands in the metadata, or undefined. */
+export const parseNames = (json: string): ReadonlyArray<string> | undefined => {
   try {
     const value: unknown = JSON.parse(json)
-    return isFeatureNames(value) ? value : undefined
+    return isNames(value) ? value : undefined
   } catch {
     return undefined
   }
 }
 
-const isBatchOf = (value: ValueInfoProto | undefined, columns: number) =>
+export const isBatchOf = (value: ValueInfoProto | undefined, columns: number) =>
   value?.elementType === "float" &&
   value.dims?.length === 2 &&
   value.dims[0] === batchName &&

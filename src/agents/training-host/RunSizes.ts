@@ -11,12 +11,17 @@ import { Either } from "effect"
 import { GraphInvalid, TrainingRefused } from "../../learning/errors.ts"
 import { networkManifest } from "../../learning/NetworkOpinion.ts"
 import { headSize, type NetworkSpec } from "../../learning/networks/NetworkSpec.ts"
+import { trmManifest } from "../../learning/trm/TrmOpinion.ts"
+import { trmKind } from "../../learning/trm/TrmServing.ts"
+import { supervisionMultiplications, type TrmSpec } from "../../learning/trm/TrmSpec.ts"
 import { Limits } from "../../protocols/wire/Limits.ts"
+import type { HostTraining } from "./HostTraining.ts"
 
 /** Of one run of a training step: forward, and twice that backward. */
 const multiplicationsPerRunMax = 4e9
 /** Of several steps in one run: they are put together to save what a run costs beside them, and no more. */
 const multiplicationsTogetherMax = 2e9
+const multiplicationsPerAnswerMax = 4e10
 /** What a step costs beside its multiplications, counted in them: it is made of many small operations. */
 const overheadPerStep = 2e7
 const stepsPerRunMax = 16
@@ -79,11 +84,32 @@ export const runSizesOf = (network: NetworkSpec, batchRows: number): RunSizes =>
   return { microRows: rows, stepsPerRun: 1 }
 }
 
+const trmRowsPerRunMax = 64
+
+/** Rows of one run that takes a supervision step of a Tiny Recursive Model forward. */
+export const trmRowsPerRun = (trm: TrmSpec): number =>
+  powerOfTwo(multiplicationsPerRunMax / supervisionMultiplications(trm), trmRowsPerRunMax)
+
+/** Of an artefact, which takes all supervision steps in one run: some ten times what a run of a training may be. */
+export const servedRowsPerRun = (spec: HostTraining, rowsMax: number): number =>
+  "trm" in spec
+    ? powerOfTwo(
+        multiplicationsPerAnswerMax / (spec.supervisionSteps * supervisionMultiplications(spec.trm)),
+        Math.min(trmRowsPerRunMax, rowsMax)
+      )
+    : rowsMax
+
+/** The largest power of two up to both; at least 1. */
+const powerOfTwo = (most: number, limit: number): number =>
+  2 ** Math.max(0, Math.floor(Math.log2(Math.min(most, limit))))
+
 /** How many numbers a network learns, where it can be built, and served once it is trained. */
-export const parameterCount = (network: NetworkSpec): Either.Either<number, TrainingRefused> => {
-  const refused = (reason: string) => Either.left(new TrainingRefused({ network: network.body.kind, reason }))
+export const parameterCount = (network: NetworkSpec | TrmSpec): Either.Either<number, TrainingRefused> => {
+  const isTrm = "sizes" in network
+  const name = isTrm ? trmKind : network.body.kind
+  const refused = (reason: string) => Either.left(new TrainingRefused({ network: name, reason }))
   try {
-    const { size } = networkManifest(network)
+    const { size } = isTrm ? trmManifest(network) : networkManifest(network)
     const bytes = 4 * size + artefactBytesBeside
     return bytes <= Limits.frameBytesMax
       ? Either.right(size)

@@ -9,28 +9,14 @@
  * Invariant: however often the process died, the parameters are those of a training that was never interrupted, to the
  * byte.
  */
-import { existsSync } from "node:fs"
-import { readFile } from "node:fs/promises"
 import { join } from "node:path"
-import {
-  Deferred,
-  Effect,
-  Either,
-  Exit,
-  Fiber,
-  Mailbox,
-  Option,
-  Schema,
-  type Scope,
-  type Stream
-} from "effect"
+import { Deferred, Effect, Exit, Fiber, Mailbox, Option, Schema, type Scope, type Stream } from "effect"
 import type { TrainingRefused } from "../../learning/errors.ts"
-import { decodeCheckpoint } from "../../learning/training/Checkpoint.ts"
-import type { TrainingSpec } from "../../learning/training/TrainingSpec.ts"
 import { contentHash } from "../../protocols/wire/Json.ts"
 import * as ChildProcess from "../../runtime/ChildProcess.ts"
 import type { ChildFailed } from "../../runtime/errors.ts"
 import { monotonicMs } from "../../runtime/MonotonicClock.ts"
+import { readCheckpoint } from "./Course.ts"
 import { type TrainingDataUnfit, TrainingFailed } from "./errors.ts"
 import {
   type Ended,
@@ -41,6 +27,7 @@ import {
   type TrainHeader,
   trainingKind
 } from "./frames.ts"
+import { type HostTraining, trainingName } from "./HostTraining.ts"
 
 export interface TrainingHostOptions {
   /** The child's program. */
@@ -53,7 +40,7 @@ export interface TrainingHostOptions {
 }
 
 export interface TrainingJob {
-  readonly spec: TrainingSpec
+  readonly spec: HostTraining
   /** A file of TrainingData.ts, and its SHA-256. */
   readonly data: { readonly path: string; readonly digest: string }
   /** Where its checkpoint is kept, and looked for. */
@@ -103,10 +90,10 @@ const floatsOf = (bytes: Uint8Array): Float32Array | null =>
     : new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength))
 
 /** What the disk has of a training whose process could not be asked any more. */
-const fromDisk = (path: string, restarts: number): Effect.Effect<TrainingResult> =>
+const fromDisk = (spec: HostTraining, path: string, restarts: number): Effect.Effect<TrainingResult> =>
   Effect.promise(async () => {
-    const found = existsSync(path) ? decodeCheckpoint(await readFile(path)) : undefined
-    const checkpoint = found === undefined ? undefined : Either.getOrUndefined(found)
+    const found = await readCheckpoint(spec, path)
+    const checkpoint = typeof found === "string" ? undefined : found
     return {
       reason: "cancelled",
       parameters: checkpoint?.best ?? null,
@@ -132,7 +119,7 @@ export const start = (
     let isCancelled = false
 
     const failed = (reason: string) =>
-      new TrainingFailed({ network: job.spec.network.body.kind, restarts, reason })
+      new TrainingFailed({ network: trainingName(job.spec), restarts, reason })
 
     /** Adds what the child cannot know. */
     const timed = (pid: number) => {
@@ -223,7 +210,7 @@ export const start = (
       if (Option.isSome(ended)) return
       // It is in a run that cannot be interrupted, or between two lives.
       yield* Fiber.interrupt(working)
-      yield* Deferred.succeed(result, yield* fromDisk(checkpoint, restarts))
+      yield* Deferred.succeed(result, yield* fromDisk(job.spec, checkpoint, restarts))
     })
 
     return { events: Mailbox.toStream(events), result: Deferred.await(result), cancel }

@@ -4,13 +4,13 @@
  */
 import { Schema } from "effect"
 import { TrainingRefused } from "../../learning/errors.ts"
-import type { TrainingSpec } from "../../learning/training/TrainingSpec.ts"
 import { TrainingDataUnfit } from "./errors.ts"
+import type { HostTraining } from "./HostTraining.ts"
 
 export const trainingKind = { train: 16, next: 17, cancel: 18 } as const
 
 export interface TrainHeader {
-  readonly spec: TrainingSpec
+  readonly spec: HostTraining
   readonly data: { readonly path: string; readonly digest: string }
   /** Where the state after the last epoch is kept. One that is there is gone on with. */
   readonly checkpoint: string

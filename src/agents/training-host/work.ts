@@ -7,24 +7,18 @@
  * Invariant: a checkpoint is on disk before its epoch is told.
  */
 import { createHash } from "node:crypto"
-import { existsSync, statSync } from "node:fs"
+import { statSync } from "node:fs"
 import { readFile } from "node:fs/promises"
 import { Either, Schema } from "effect"
 import { GraphInvalid, TrainingRefused } from "../../learning/errors.ts"
-import { headSize, targetShape } from "../../learning/networks/NetworkSpec.ts"
-import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from "../../learning/training/Checkpoint.ts"
-import { windowDataset } from "../../learning/training/Dataset.ts"
-import { type Open, train } from "../../learning/training/Trainer.ts"
-import type { TrainingSpec } from "../../learning/training/TrainingSpec.ts"
+import type { Checkpoint } from "../../learning/training/Checkpoint.ts"
+import type { Open } from "../../learning/training/Trainer.ts"
+import { courseOf, readCheckpoint } from "./Course.ts"
 import { TrainingDataUnfit } from "./errors.ts"
 import { type Ended, type HostEvent, type NextAnswer, Refusal, type TrainHeader } from "./frames.ts"
+import { type HostTraining, rowShape, trainingName } from "./HostTraining.ts"
 import { parameterCount } from "./RunSizes.ts"
-import {
-  decodeTrainingData,
-  type TrainingData,
-  type TrainingRows,
-  trainingDataLimits
-} from "./TrainingData.ts"
+import { decodeTrainingData, type TrainingData, trainingDataLimits } from "./TrainingData.ts"
 import { writeWholeFile } from "./wholeFile.ts"
 
 /** Asked to stop. */
@@ -35,7 +29,7 @@ export interface Outcome {
   readonly body?: Uint8Array
 }
 
-const readData = async ({ digest, path }: TrainHeader["data"], spec: TrainingSpec): Promise<TrainingData> => {
+const readData = async ({ digest, path }: TrainHeader["data"], spec: HostTraining): Promise<TrainingData> => {
   const unfit = (reason: string) => new TrainingDataUnfit({ path, reason })
   const size = statSync(path, { throwIfNoEntry: false })?.size
   if (size === undefined) throw unfit("there is no such file")
@@ -45,28 +39,18 @@ const readData = async ({ digest, path }: TrainHeader["data"], spec: TrainingSpe
   const actual = createHash("sha256").update(bytes).digest("hex")
   if (actual !== digest) throw unfit(`its digest is ${actual}, not ${digest}`)
   const data = Either.getOrThrowWith(decodeTrainingData(bytes), unfit)
-  const { head, features, length } = spec.network
-  const width = targetShape(head).reduce((product, one) => product * one, 1)
+  const { features, length, outputs, width } = rowShape(spec)
   for (const [what, has, wants] of [
     ["features", data.features, features],
     ["steps a window", data.length, length],
     ["numbers a target", data.width, width]
   ] as const) {
-    if (has !== wants)
-      throw unfit(`it has ${has} ${what}, the network takes ${wants} (${headSize(head)} outputs)`)
+    if (has !== wants) throw unfit(`it has ${has} ${what}, the network takes ${wants} (${outputs} outputs)`)
   }
   return data
 }
 
-const readCheckpoint = async (path: string): Promise<Checkpoint | "none" | "unreadable"> => {
-  if (!existsSync(path)) return "none"
-  return Either.getOrElse(decodeCheckpoint(await readFile(path)), () => "unreadable" as const)
-}
-
 const bytesOf = (values: Float32Array) => new Uint8Array(values.buffer, values.byteOffset, values.byteLength)
-
-const datasetOf = ({ features, length, series }: TrainingData, rows: TrainingRows) =>
-  windowDataset({ series, features, length, ...rows })
 
 /**
  * @param open gives the function for each graph
@@ -95,9 +79,16 @@ export const work = async (
     }
   }
   try {
-    const parameters = Either.getOrThrowWith(parameterCount(spec.network), (refused) => refused)
+    const parameters = Either.getOrThrowWith(
+      parameterCount("trm" in spec ? spec.trm : spec.network),
+      (refused) => refused
+    )
     const data = await readData(named, spec)
-    const found = await readCheckpoint(checkpointPath)
+    const course = Either.getOrThrowWith(
+      courseOf(spec, data, stoppable),
+      (reason) => new TrainingDataUnfit({ path: named.path, reason })
+    )
+    const found = await readCheckpoint(spec, checkpointPath)
     latest = typeof found === "string" ? undefined : found
     tell({
       type: "started",
@@ -109,20 +100,14 @@ export const work = async (
       batches: Math.ceil(data.training.ends.length / spec.batchRows),
       checkpoint: typeof found === "string" ? found : "resumed"
     })
-    const running = train({
-      spec,
-      training: datasetOf(data, data.training),
-      validation: datasetOf(data, data.validation),
-      open: stoppable,
-      ...(latest === undefined ? {} : { from: latest })
-    })
+    const running = course(latest)
     for (;;) {
       const { done, value } = await running.next()
       if (done === true) return ended(value.reason)
       if (value.type === "progress") tell(value)
       else {
-        const { checkpoint, ...epoch } = value
-        await writeWholeFile(checkpointPath, [encodeCheckpoint(checkpoint)])
+        const { checkpoint, encoded, ...epoch } = value
+        await writeWholeFile(checkpointPath, [encoded()])
         latest = checkpoint
         tell({ ...epoch, step: checkpoint.step })
       }
@@ -133,7 +118,7 @@ export const work = async (
       return { header: { refused: Schema.encodeSync(Refusal)(cause) } }
     }
     if (cause instanceof GraphInvalid) {
-      const refused = new TrainingRefused({ network: spec.network.body.kind, reason: cause.reason })
+      const refused = new TrainingRefused({ network: trainingName(spec), reason: cause.reason })
       return { header: { refused: Schema.encodeSync(Refusal)(refused) } }
     }
     return { header: { failed: cause instanceof Error ? cause.message : String(cause) } }

@@ -27,6 +27,7 @@ import { evaluateScore } from "../../learning/OpinionModel.ts"
 import { type Calibrator, fitCalibrator, sides } from "../../learning/ScoreCalibrator.ts"
 import type { Steps } from "../../learning/steps.ts"
 import { featureSchema, featuresAt } from "../../market/Features.ts"
+import type { ClassReport } from "./ClassReport.ts"
 import type { QuestionRows } from "./QuestionRows.ts"
 
 export const baseRateName = "base rate"
@@ -189,6 +190,8 @@ export interface HeldOutReport {
   readonly beside: ComparisonTable | null
   /** Of the model's probabilities, side by side. */
   readonly reliability: Readonly<Record<(typeof sides)[number], Reliability>>
+  /** Of a classifier, how often its classes are right. */
+  readonly classes?: ClassReport
 }
 
 /** @param overlap consecutive rows that share part of their horizons */

@@ -6,6 +6,7 @@
  * no numbers (ModelFileUnfit).
  */
 import { Effect, type Scope } from "effect"
+import { classOutput } from "../../learning/ClassOpinion.ts"
 import { outputNames } from "../../learning/OpinionModel.ts"
 import { sha256 } from "../../protocols/wire/Json.ts"
 import * as ChildProcess from "../../runtime/ChildProcess.ts"
@@ -29,6 +30,8 @@ export interface ModelAnswers {
   readonly expectedReturn: Float32Array
   readonly spread: Float32Array
   readonly score: Float32Array
+  /** Of so many classes a row; empty where it was opened without. */
+  readonly classes: Float32Array
 }
 
 export type AskModel = (batch: OpinionBatch) => Effect.Effect<ModelAnswers, ModelFileUnfit>
@@ -40,7 +43,9 @@ const bytesOf = (values: Float32Array) => new Uint8Array(values.buffer, values.b
 
 export const openModel = (
   { bytes, path }: { readonly bytes: Uint8Array; readonly path: string },
-  options: ModelRunOptions
+  options: ModelRunOptions,
+  /** Of a classifier whose classes are asked for as well; 0 for none. */
+  classes = 0
 ): Effect.Effect<AskModel, ModelFileUnfit, Scope.Scope> =>
   Effect.gen(function* () {
     const unfit = (reason: string) => new ModelFileUnfit({ path, reason })
@@ -67,7 +72,7 @@ export const openModel = (
             { name: "sigma", dims: [rows, 1] },
             { name: "band", dims: [rows, 1] }
           ],
-          outputs: outputNames
+          outputs: classes > 0 ? [...outputNames, classOutput] : outputNames
         }
         const body = Buffer.concat([features, sigma, band].map(bytesOf))
         const answer = yield* orUnfit(child.request(hostKind.run, header, body))
@@ -78,7 +83,7 @@ export const openModel = (
           outputs.set(name, new Float32Array(answer.body.buffer, answer.body.byteOffset + at, count))
           at += 4 * count
         }
-        const output = (name: (typeof outputNames)[number], width: number) => {
+        const output = (name: string, width: number) => {
           const values = outputs.get(name)
           if (values?.length !== rows * width)
             return unfit(`its output "${name}" has another shape than it says`)
@@ -89,17 +94,19 @@ export const openModel = (
           probabilities: yield* output("probabilities", 3),
           expectedReturn: yield* output("expected_return", 1),
           spread: yield* output("spread", 1),
-          score: yield* output("score", 1)
+          score: yield* output("score", 1),
+          classes: classes > 0 ? yield* output(classOutput, classes) : new Float32Array()
         }
       })
   })
 
-/** All rows of questions, in runs. */
+/** All rows of questions, in runs of so many. */
 export const askRows = (
   ask: AskModel,
   rows: QuestionRows,
   columns: number,
-  fill: FillInput
+  fill: FillInput,
+  runRows = rowsPerRun
 ): Effect.Effect<ModelAnswers, ModelFileUnfit> =>
   Effect.gen(function* () {
     const all = {
@@ -108,8 +115,9 @@ export const askRows = (
       spread: new Float32Array(rows.rows),
       score: new Float32Array(rows.rows)
     }
-    for (let first = 0; first < rows.rows; first += rowsPerRun) {
-      const count = Math.min(rowsPerRun, rows.rows - first)
+    const classes: Array<Float32Array> = []
+    for (let first = 0; first < rows.rows; first += runRows) {
+      const count = Math.min(runRows, rows.rows - first)
       const features = new Float32Array(count * columns)
       for (let i = 0; i < count; i++) {
         fill(rows.instrument[first + i] as number, rows.bar[first + i] as number, features, i * columns)
@@ -125,6 +133,7 @@ export const askRows = (
       all.expectedReturn.set(answers.expectedReturn, first)
       all.spread.set(answers.spread, first)
       all.score.set(answers.score, first)
+      classes.push(answers.classes)
     }
-    return all
+    return { ...all, classes: Float32Array.from(classes.flatMap((one) => [...one])) }
   })

@@ -1,10 +1,14 @@
 /**
  * The networks that can be trained by name, in the sizes of the mission unless the configuration or the command says
- * otherwise. All answer with one number: the return over the horizon, in sigmas.
+ * otherwise. Those that answer with one number, the return over the horizon, in sigmas:
  *
  * - `lstm`, `gru`, `transformer`, `mlp`, `linear`: 60 bars of ten features;
- * - `cnn`: 100 bars of five candle channels;
  * - `dlinear`: 60 returns.
+ *
+ * Those that answer with classes (ClassLabels.ts):
+ *
+ * - `cnn`: 100 bars of five candle channels, and which candle pattern ends there;
+ * - `trm`: one bar of ten features, and which strategy will have been the best.
  */
 import { Either, ParseResult, Schema } from "effect"
 import { TrainingRefused } from "../../learning/errors.ts"
@@ -20,12 +24,16 @@ import {
   type TrainingSpec,
   trainingDefaults
 } from "../../learning/training/TrainingSpec.ts"
+import { TrmEpochsSpec, trmEpochsDefaults } from "../../learning/trm/TrmEpochsSpec.ts"
+import { strategyTrm } from "../../learning/trm/TrmSpec.ts"
 import { type SequenceFeaturesName, sequenceFeatures } from "../../market/SequenceFeatures.ts"
 import type { Settings } from "../Settings.ts"
+import type { HostTraining } from "../training-host/HostTraining.ts"
 import { parameterCount, runSizesOf } from "../training-host/RunSizes.ts"
+import { type ClassKind, classNames } from "./ClassLabels.ts"
 import type { ModelInput } from "./ModelInput.ts"
 
-export const modelNames = ["lstm", "gru", "cnn", "transformer", "dlinear", "linear", "mlp"] as const
+export const modelNames = ["lstm", "gru", "cnn", "transformer", "dlinear", "linear", "mlp", "trm"] as const
 export type ModelName = (typeof modelNames)[number]
 
 /** What the command may say; the rest is as configured. */
@@ -34,7 +42,7 @@ export interface NetworkChoice {
   /** Bars of a sequence. */
   readonly length?: number
   readonly layers?: number
-  /** Units of a layer, filters of a convolution, width of a transformer. */
+  /** Units of a layer, filters of a convolution, width of a transformer or of a recursive model. */
   readonly width?: number
   readonly epochs?: number
   readonly patience?: number
@@ -44,7 +52,9 @@ export interface NetworkChoice {
 
 export interface ChosenNetwork {
   readonly input: ModelInput & { readonly kind: "sequence" }
-  readonly spec: TrainingSpec
+  readonly spec: HostTraining
+  /** What its classes are; null where it answers with a return. */
+  readonly classes: ClassKind | null
   /** Numbers that are learned. */
   readonly parameters: number
 }
@@ -55,6 +65,10 @@ const columnsMax = 1_000
 const dlinearWindow = 25
 const mlpWidth = 64
 const mlpLayers = 2
+/** Of the published model: a wider one than that was never trained. */
+const trmWidthMax = 512
+
+type WindowName = Exclude<ModelName, "trm">
 
 const layersOf = ({ body }: NetworkSpec) => ("layers" in body ? body.layers : 1)
 const widthOf = ({ body }: NetworkSpec) => ("width" in body ? body.width : 1)
@@ -65,7 +79,8 @@ const repeated = (value: number, count: number): readonly [number, ...ReadonlyAr
 ]
 
 const bodyOf = (
-  { layers, length, model, width }: NetworkChoice & { readonly length: number },
+  model: WindowName,
+  { layers, length, width }: NetworkChoice & { readonly length: number },
   { deepLearning }: Settings
 ): BodySpec => {
   const dropout = deepLearning.dropoutRate
@@ -106,7 +121,7 @@ const bodyOf = (
   }
 }
 
-const featuresOf: Readonly<Record<ModelName, SequenceFeaturesName>> = {
+const featuresOf: Readonly<Record<WindowName, SequenceFeaturesName>> = {
   lstm: "bars",
   gru: "bars",
   transformer: "bars",
@@ -116,44 +131,93 @@ const featuresOf: Readonly<Record<ModelName, SequenceFeaturesName>> = {
   dlinear: "returns"
 }
 
-/** Everything about a training that does not depend on its data. Refused here, nothing has been read yet. */
-export const chooseNetwork = (
-  choice: NetworkChoice,
-  settings: Settings
-): Either.Either<ChosenNetwork, TrainingRefused> => {
-  const { batchRows, epochs, model, patience, rate } = choice
+type Choosing = Either.Either<ChosenNetwork, TrainingRefused>
+
+const refusedOf = (network: ModelName) => (reason: string) => new TrainingRefused({ network, reason })
+
+/** Refuses what the schema does not let through, and says what it is. */
+const validate = (
+  network: ModelName,
+  schema: Schema.Schema<unknown>,
+  value: unknown
+): Either.Either<unknown, TrainingRefused> =>
+  Either.mapLeft(Schema.validateEither(schema)(value), (error) => {
+    const issues = ParseResult.ArrayFormatter.formatErrorSync(error)
+    // Of a union the members that were not meant complain of their kind.
+    const issue = issues.find(({ path }) => path.at(-1) !== "kind") ?? issues[0]
+    const said = issue?.message.replace(/\s+/g, " ").replace(/\.$/, "")
+    return refusedOf(network)(`${issue?.path.join(".")}: ${said}`)
+  })
+
+/** What the command says of a training, over what is configured. */
+const courseOf = (
+  { batchRows, epochs, patience, rate }: NetworkChoice,
+  defaults: Pick<HostTraining, "epochsMax" | "patience">,
+  { models, run }: Settings
+) => ({
+  rate: rate ?? models.trainingLearningRate,
+  batchRows: batchRows ?? models.trainingBatchSize,
+  epochsMax: epochs ?? defaults.epochsMax,
+  patience: patience ?? defaults.patience,
+  seed: run.seed
+})
+
+const chooseTrm = (choice: NetworkChoice, settings: Settings): Choosing => {
+  const { layers, length, width } = choice
+  const { task } = strategyTrm
+  const defaults = trmEpochsDefaults({
+    sizes: {
+      ...strategyTrm.sizes,
+      width: width ?? strategyTrm.sizes.width,
+      layers: layers ?? strategyTrm.sizes.layers
+    },
+    task
+  })
+  const { rate, ...course } = courseOf(choice, defaults, settings)
+  const spec: TrmEpochsSpec = { ...defaults, ...course, schedule: { ...defaults.schedule, rate } }
+  const refused = refusedOf("trm")
+  return Either.gen(function* () {
+    if (length !== undefined && length !== 1) {
+      yield* Either.left(refused(`it sees one bar, not a sequence of ${length}`))
+    }
+    yield* validate("trm", TrmEpochsSpec as Schema.Schema<unknown>, spec)
+    if (spec.trm.sizes.width > trmWidthMax) {
+      yield* Either.left(refused(`a width of ${spec.trm.sizes.width} is more than ${trmWidthMax}`))
+    }
+    const parameters = yield* parameterCount(spec.trm)
+    return {
+      input: { kind: "sequence" as const, features: "bars" as const, length: 1 },
+      spec,
+      classes: "strategies" as const,
+      parameters
+    }
+  })
+}
+
+const chooseWindowed = (model: WindowName, choice: NetworkChoice, settings: Settings): Choosing => {
   const features = featuresOf[model]
   const length = choice.length ?? (model === "cnn" ? patternRecogniser : pricePredictor).length
-  const refused = (reason: string) => new TrainingRefused({ network: model, reason })
+  const refused = refusedOf(model)
+  const classes = model === "cnn" ? "candles" : null
   const defaults = trainingDefaults({
     length,
     features: sequenceFeatures[features].names.length,
-    body: bodyOf({ ...choice, length }, settings),
-    head: { kind: "regression", outputs: 1 }
+    body: bodyOf(model, { ...choice, length }, settings),
+    head:
+      classes === null
+        ? { kind: "regression", outputs: 1 }
+        : { kind: "classification", classes: classNames(classes).length }
   })
-  const rows = batchRows ?? settings.models.trainingBatchSize
+  const { rate, ...course } = courseOf(choice, defaults, settings)
   const spec: TrainingSpec = {
     ...defaults,
-    schedule: { kind: "constant", rate: rate ?? settings.models.trainingLearningRate, warmUpSteps: 0 },
-    batchRows: rows,
-    epochsMax: epochs ?? defaults.epochsMax,
-    patience: patience ?? defaults.patience,
-    seed: settings.run.seed
+    ...course,
+    schedule: { kind: "constant", rate, warmUpSteps: 0 }
   }
   return Either.gen(function* () {
     // The sizes first: what follows takes them for sound.
-    for (const [schema, value] of [
-      [NetworkSpec, spec.network],
-      [Spec, spec]
-    ] as const) {
-      yield* Either.mapLeft(Schema.validateEither(schema as Schema.Schema<unknown>)(value), (error) => {
-        const issues = ParseResult.ArrayFormatter.formatErrorSync(error)
-        // Of a union the members that were not meant complain of their kind.
-        const issue = issues.find(({ path }) => path.at(-1) !== "kind") ?? issues[0]
-        const said = issue?.message.replace(/\s+/g, " ").replace(/\.$/, "")
-        return refused(`${issue?.path.join(".")}: ${said}`)
-      })
-    }
+    yield* validate(model, NetworkSpec as Schema.Schema<unknown>, spec.network)
+    yield* validate(model, Spec as Schema.Schema<unknown>, spec)
     const columns = spec.network.length * spec.network.features
     if (columns > columnsMax) {
       yield* Either.left(
@@ -163,8 +227,13 @@ export const chooseNetwork = (
     const parameters = yield* parameterCount(spec.network)
     return {
       input: { kind: "sequence" as const, features, length },
-      spec: { ...spec, ...runSizesOf(spec.network, rows) },
+      spec: { ...spec, ...runSizesOf(spec.network, course.batchRows) },
+      classes,
       parameters
     }
   })
 }
+
+/** Everything about a training that does not depend on its data. Refused here, nothing has been read yet. */
+export const chooseNetwork = (choice: NetworkChoice, settings: Settings): Choosing =>
+  choice.model === "trm" ? chooseTrm(choice, settings) : chooseWindowed(choice.model, choice, settings)

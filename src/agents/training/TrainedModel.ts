@@ -5,16 +5,32 @@
  * What can go wrong: the entry of a file from elsewhere is anything; `readTrainedModel` gives undefined for what is none.
  */
 import { Either, Schema } from "effect"
-import { TrainingSpec } from "../../learning/training/TrainingSpec.ts"
 import { Costs } from "../../market/Costs.ts"
 import { sequenceFeatures } from "../../market/SequenceFeatures.ts"
 import { Metric } from "../../protocols/Model.ts"
 import { TimeFrame } from "../../protocols/TimeFrame.ts"
 import { Digest, EpochMs } from "../../protocols/wire/Ids.ts"
 import { canonicalJson } from "../../protocols/wire/Json.ts"
+import { HostTraining } from "../training-host/HostTraining.ts"
+import { classKinds } from "./ClassLabels.ts"
 
 const Text = Schema.String.pipe(Schema.maxLength(256))
 const names = Object.keys(sequenceFeatures) as ReadonlyArray<keyof typeof sequenceFeatures>
+
+/** Of one class of a classifier. */
+const TrainedClass = Schema.Struct({
+  name: Text,
+  trainingRows: Schema.Int,
+  /** Expected return over the horizon, in sigmas, given the class (ClassOpinion.ts). */
+  value: Schema.Finite,
+  /** That it bore in the loss. */
+  weight: Schema.Finite,
+  heldOutRows: Schema.Int,
+  /** On held-out rows; null where it never was, or never was said. */
+  precision: Schema.NullOr(Schema.Finite),
+  recall: Schema.NullOr(Schema.Finite),
+  f1: Schema.NullOr(Schema.Finite)
+})
 
 export const TrainedModel = Schema.Struct({
   version: Schema.Literal(1),
@@ -30,7 +46,7 @@ export const TrainedModel = Schema.Struct({
   horizonBars: Schema.Int.pipe(Schema.between(1, 10_000)),
   /** That the hold zone was made of. */
   costs: Costs,
-  training: TrainingSpec,
+  training: HostTraining,
   data: Schema.Struct({
     /** SHA-256 of the file of bars. */
     digest: Digest,
@@ -48,6 +64,14 @@ export const TrainedModel = Schema.Struct({
   }),
   /** Of sell, hold and buy, in what it has learned from. */
   baseRates: Schema.Tuple(Schema.Finite, Schema.Finite, Schema.Finite),
+  /** Of a network that answers with classes, in the order of its outputs. */
+  classes: Schema.optionalWith(
+    Schema.Struct({
+      kind: Schema.Literal(...classKinds),
+      each: Schema.Array(TrainedClass).pipe(Schema.minItems(2), Schema.maxItems(1_024))
+    }),
+    { exact: true }
+  ),
   /** On held-out rows. */
   metrics: Schema.Array(Metric),
   /** Of training and validation, by epoch. */

@@ -1,13 +1,16 @@
 /**
  * Rows of questions parted by time (70% to learn from, 15% to validate on, 15% held out), and what the training host is
  * given of them. Rows whose horizons touch those of the part that follows are left out of it; what the network sees is
- * normalised by the bars that its training rows have seen.
+ * normalised by the bars that its training rows have seen. The target is the return in sigmas, or the class of the row; rare
+ * classes weigh more in the loss where they are known at the as-of (`classWeights`).
  *
  * What can go wrong: too few rows for the parts to mean anything (TooFewBars), a feature that is not finite
- * (FeatureNotFinite).
+ * (FeatureNotFinite), bars that have no classes (TrainingRefused).
  * Invariant: nothing of the held-out part is in what is given to the training host.
  */
 import { Either } from "effect"
+import { classWeights } from "../../learning/ClassOpinion.ts"
+import type { TrainingRefused } from "../../learning/errors.ts"
 import { timeOrderedSplit } from "../../learning/evaluation/Splits.ts"
 import { fitNormalisation, normalise } from "../../learning/NetworkOpinion.ts"
 import type { Normalisation } from "../../learning/networks/models.ts"
@@ -18,6 +21,7 @@ import { barsUntilMature } from "../../market/Label.ts"
 import { sequenceFeatures } from "../../market/SequenceFeatures.ts"
 import { toMs } from "../../protocols/TimeFrame.ts"
 import type { TrainingData, TrainingRows } from "../training-host/TrainingData.ts"
+import { type ClassKind, classLabels, classNames } from "./ClassLabels.ts"
 import { type FeatureNotFinite, TooFewBars } from "./errors.ts"
 import { barsBeforeOf, type ModelInput, sequenceSeries } from "./ModelInput.ts"
 import {
@@ -32,24 +36,68 @@ const shares = { train: 0.7, test: 0.15 }
 /** What is held out has to be enough for the blocks of a bootstrap. */
 const partRowsMin = calibratorDefaults.minOutcomes
 
+/** A candle that is rare counts at most so many times what the most frequent one does: its few rows are learned by heart. */
+const weightRatioMax = 8
+
+export interface TrainingClasses {
+  readonly kind: ClassKind
+  readonly names: ReadonlyArray<string>
+  /** Of each class in the loss. */
+  readonly weights: Float64Array
+  /** Of the training rows. */
+  readonly counts: Float64Array
+  /** The class of each row, by its index. */
+  readonly training: Uint8Array
+  readonly validation: Uint8Array
+  readonly heldOut: Uint8Array
+}
+
 export interface TrainingSet {
   readonly training: QuestionRows
   readonly validation: QuestionRows
   readonly heldOut: QuestionRows
   readonly normalisation: Normalisation
   readonly data: TrainingData
+  /** Null where the network answers with a return. */
+  readonly classes: TrainingClasses | null
 }
 
 export interface TrainingSetOptions extends Omit<QuestionOptions, "barsBefore" | "matured"> {
   /** For messages. */
   readonly path: string
   readonly input: ModelInput & { readonly kind: "sequence" }
+  readonly classes?: ClassKind | null
+}
+
+type Parts = Pick<TrainingSet, "training" | "validation" | "heldOut">
+
+/** The classes of all rows. What is known only in hindsight is as likely as it is: it bears no weights. */
+function* classesOf(
+  kind: ClassKind,
+  parts: Parts,
+  costs: TrainingSetOptions["costs"]
+): Steps<Either.Either<TrainingClasses, TrainingRefused>> {
+  const names = classNames(kind)
+  const labelled: Array<Uint8Array> = []
+  for (const part of [parts.training, parts.validation, parts.heldOut]) {
+    const labels = yield* classLabels(kind, part, costs)
+    if (Either.isLeft(labels)) return Either.left(labels.left)
+    labelled.push(labels.right)
+  }
+  const [training, validation, heldOut] = labelled as [Uint8Array, Uint8Array, Uint8Array]
+  const counts = new Float64Array(names.length)
+  for (const label of training) counts[label] = (counts[label] as number) + 1
+  const weights =
+    kind === "candles"
+      ? classWeights(training, { classes: names.length, ratioMax: weightRatioMax })
+      : new Float64Array(names.length).fill(1)
+  return Either.right({ kind, names, weights, counts, training, validation, heldOut })
 }
 
 export function* makeTrainingSet(
   instruments: ReadonlyArray<BarSeries>,
   options: TrainingSetOptions
-): Steps<Either.Either<TrainingSet, TooFewBars | FeatureNotFinite>> {
+): Steps<Either.Either<TrainingSet, TooFewBars | FeatureNotFinite | TrainingRefused>> {
   const { input, path } = options
   const barsBefore = barsBeforeOf(input)
   const bars = instruments.reduce((most, { close }) => Math.max(most, close.length), 0)
@@ -80,6 +128,10 @@ export function* makeTrainingSet(
     validation: pickRows(rows, split.right.validation),
     heldOut: pickRows(rows, split.right.test)
   }
+  const named = options.classes ?? null
+  const labelled = named === null ? null : yield* classesOf(named, parts, options.costs)
+  if (labelled !== null && Either.isLeft(labelled)) return Either.left(labelled.left)
+  const classes = labelled === null ? null : labelled.right
 
   const features = sequenceFeatures[input.features]
   const width = features.names.length
@@ -104,23 +156,37 @@ export function* makeTrainingSet(
   yield
   const series = normalise(joined(given), normalisation, width)
   yield
-  const windowsOf = (part: QuestionRows): TrainingRows => ({
+  const windowsOf = (part: QuestionRows, labels: Uint8Array | undefined): TrainingRows => ({
     ends: part.bar.map((bar, i) => bar + (offsets[part.instrument[i] as number] as number)),
-    targets: Float32Array.from(part.z),
-    weights: new Float32Array(part.rows).fill(1)
+    ...(classes === null || labels === undefined
+      ? { targets: Float32Array.from(part.z), weights: new Float32Array(part.rows).fill(1) }
+      : {
+          targets: oneHot(labels, classes.names.length),
+          weights: Float32Array.from(labels, (label) => classes.weights[label] as number)
+        })
   })
   return Either.right({
     ...parts,
     normalisation,
+    classes,
     data: {
       features: width,
       length: input.length,
-      width: 1,
+      width: classes?.names.length ?? 1,
       series,
-      training: windowsOf(parts.training),
-      validation: windowsOf(parts.validation)
+      training: windowsOf(parts.training, classes?.training),
+      validation: windowsOf(parts.validation, classes?.validation)
     }
   })
+}
+
+/** [rows, classes] */
+const oneHot = (labels: Uint8Array, classes: number): Float32Array => {
+  const targets = new Float32Array(labels.length * classes)
+  labels.forEach((label, i) => {
+    targets[i * classes + label] = 1
+  })
+  return targets
 }
 
 const joined = (parts: ReadonlyArray<Float32Array>): Float32Array => {

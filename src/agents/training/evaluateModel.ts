@@ -10,11 +10,15 @@
 import { Effect } from "effect"
 import { stepwise } from "../../runtime/breathe.ts"
 import type { Settings } from "../Settings.ts"
+import { trainingName } from "../training-host/HostTraining.ts"
+import { servedRowsPerRun } from "../training-host/RunSizes.ts"
+import { classLabels } from "./ClassLabels.ts"
+import { judgeClasses } from "./ClassReport.ts"
 import { ModelFileUnfit, NothingHeldOut, TooFewBars } from "./errors.ts"
 import { baseRateName, type HeldOutReport, judgeHeldOut, ratesOf } from "./HeldOut.ts"
 import type { ModelFile } from "./ModelFile.ts"
 import { barsBeforeOf, inputSchema, inputsOf, type ModelInput } from "./ModelInput.ts"
-import { askRows, type ModelRunOptions, openModel } from "./ModelRun.ts"
+import { askRows, type ModelRunOptions, openModel, rowsPerRun } from "./ModelRun.ts"
 import { pickRows, questionBarsBefore, questionRows } from "./QuestionRows.ts"
 import type { Bars } from "./readBars.ts"
 import { overlapOf } from "./trainNetwork.ts"
@@ -41,6 +45,10 @@ const learnedTo = ({ description, trained }: ModelFile): number | undefined => {
   const fitted = Number(description.metadata.get(fittedAsOfKey) ?? Number.NaN)
   return Number.isFinite(fitted) ? fitted : undefined
 }
+
+/** Rows of a model that are asked in one run. */
+export const runRowsOf = ({ trained }: Pick<ModelFile, "trained">): number =>
+  trained === undefined ? rowsPerRun : servedRowsPerRun(trained.training, rowsPerRun)
 
 export interface Evaluation {
   readonly report: HeldOutReport
@@ -90,14 +98,23 @@ export const evaluateModel = (
     const rows = pickRows(all, indices)
     const fill = yield* yield* stepwise(inputsOf(input, instruments))
     const columns = inputSchema(input).names.length
+    const classes = trained?.classes
+    const runRows = runRowsOf(model)
     const answers = yield* Effect.scoped(
-      Effect.flatMap(openModel(model, modelHost), (ask) => askRows(ask, rows, columns, fill))
+      Effect.flatMap(openModel(model, modelHost, classes?.each.length), (ask) =>
+        askRows(ask, rows, columns, fill, runRows)
+      )
     )
-    const report = yield* yield* stepwise(
+    const name = trained === undefined ? description.kind : trainingName(trained.training)
+    const judging = {
+      overlap: overlapOf(instruments, horizonBars),
+      seed: trained?.training.seed ?? settings.run.seed
+    }
+    const ofSides = yield* yield* stepwise(
       judgeHeldOut(
         rows,
         {
-          model: trained?.training.network.body.kind ?? description.kind,
+          model: name,
           probabilities: Float64Array.from(answers.probabilities),
           z: Float64Array.from(answers.expectedReturn, (value, i) => value / (rows.sigma[i] as number))
         },
@@ -106,8 +123,20 @@ export const evaluateModel = (
           ratesName: trained === undefined ? `${baseRateName} in hindsight` : baseRateName,
           linear: null
         },
-        { overlap: overlapOf(instruments, horizonBars), seed: trained?.training.seed ?? settings.run.seed }
+        judging
       )
     )
+    if (classes === undefined) return { report: ofSides, seen: all.rows - rows.rows } satisfies Evaluation
+    const labels = yield* yield* stepwise(classLabels(classes.kind, rows, costs))
+    const forecasts = {
+      model: name,
+      names: classes.each.map((one) => one.name),
+      counts: classes.each.map(({ trainingRows }) => trainingRows),
+      probabilities: answers.classes
+    }
+    const report: HeldOutReport = {
+      ...ofSides,
+      classes: yield* yield* stepwise(judgeClasses(forecasts, labels, judging))
+    }
     return { report, seen: all.rows - rows.rows } satisfies Evaluation
   })

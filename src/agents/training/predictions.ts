@@ -8,18 +8,11 @@ import type { TimeFrame } from "../../protocols/TimeFrame.ts"
 import { stepwise } from "../../runtime/breathe.ts"
 import type { Settings } from "../Settings.ts"
 import { ModelFileUnfit, TooFewBars } from "./errors.ts"
-import { barInput } from "./evaluateModel.ts"
+import { barInput, runRowsOf } from "./evaluateModel.ts"
 import { type InputTable, isInputHeader, parseInputTable, readHeader, readTableText } from "./InputTable.ts"
 import type { ModelFile } from "./ModelFile.ts"
 import { barsBeforeOf, inputSchema, inputsOf } from "./ModelInput.ts"
-import {
-  type AskModel,
-  askRows,
-  type ModelAnswers,
-  type ModelRunOptions,
-  openModel,
-  rowsPerRun
-} from "./ModelRun.ts"
+import { type AskModel, askRows, type ModelAnswers, type ModelRunOptions, openModel } from "./ModelRun.ts"
 import { questionBarsBefore, questionRows } from "./QuestionRows.ts"
 import { readBars } from "./readBars.ts"
 
@@ -45,12 +38,12 @@ const cellsOf = ({ expectedReturn, probabilities, score, spread }: ModelAnswers,
     .map((value) => show(value as number))
     .join(",")
 
-const ofTable = ({ band, features, rows, sigma }: InputTable, ask: AskModel) =>
+const ofTable = ({ band, features, rows, sigma }: InputTable, ask: AskModel, runRows: number) =>
   Effect.gen(function* () {
     const width = features.length / rows
     const lines = [`row,${answerColumns}`]
-    for (let first = 0; first < rows; first += rowsPerRun) {
-      const end = Math.min(rows, first + rowsPerRun)
+    for (let first = 0; first < rows; first += runRows) {
+      const end = Math.min(rows, first + runRows)
       const answers = yield* ask({
         rows: end - first,
         columns: width,
@@ -97,7 +90,9 @@ const ofBars = (path: string, model: ModelFile, options: PredictOptions, timeFra
     const fill = yield* yield* stepwise(inputsOf(input, instruments))
     const columns = inputSchema(input).names.length
     const answers = yield* Effect.scoped(
-      Effect.flatMap(openModel(model, options.modelHost), (ask) => askRows(ask, rows, columns, fill))
+      Effect.flatMap(openModel(model, options.modelHost), (ask) =>
+        askRows(ask, rows, columns, fill, runRowsOf(model))
+      )
     )
     const lines = [`instrument,as_of,sigma,band,${answerColumns}`]
     for (let row = 0; row < rows.rows; row++) {
@@ -118,6 +113,6 @@ export const predict = (model: ModelFile, path: string, options: PredictOptions,
     }
     const table = yield* parseInputTable(path, yield* readTableText(path), featureNames)
     return yield* Effect.scoped(
-      Effect.flatMap(openModel(model, options.modelHost), (ask) => ofTable(table, ask))
+      Effect.flatMap(openModel(model, options.modelHost), (ask) => ofTable(table, ask, runRowsOf(model)))
     )
   })

@@ -10,9 +10,9 @@
 import { createHash } from "node:crypto"
 import { join } from "node:path"
 import { Effect, Either, type Scope } from "effect"
-import type { RowRefused, TooFewOutcomes } from "../../learning/errors.ts"
+import { fitClassValues } from "../../learning/ClassOpinion.ts"
+import type { RowRefused, TooFewOutcomes, TrainingRefused } from "../../learning/errors.ts"
 import type { OutcomesRefused } from "../../learning/evaluation/checks.ts"
-import { emitNetwork, networkKind } from "../../learning/NetworkOpinion.ts"
 import type { Calibrator } from "../../learning/ScoreCalibrator.ts"
 import type { BarSeries } from "../../market/BarSeries.ts"
 import { barsUntilMature } from "../../market/Label.ts"
@@ -20,9 +20,13 @@ import { sequenceFeatures } from "../../market/SequenceFeatures.ts"
 import { stepwise } from "../../runtime/breathe.ts"
 import type { Settings } from "../Settings.ts"
 import type { FileUnwritable } from "../training-host/errors.ts"
+import { trainingName } from "../training-host/HostTraining.ts"
+import { servedRowsPerRun } from "../training-host/RunSizes.ts"
 import { encodeTrainingData } from "../training-host/TrainingData.ts"
 import { start, type Training, type TrainingResult } from "../training-host/TrainingHost.ts"
 import { writeWhole } from "../training-host/wholeFile.ts"
+import { type ClassReport, judgeClasses } from "./ClassReport.ts"
+import { emitTrained } from "./emitTrained.ts"
 import { type FeatureNotFinite, type ModelFileUnfit, NothingLearned, type TooFewBars } from "./errors.ts"
 import {
   baseRateName,
@@ -35,12 +39,12 @@ import {
   ratesOf
 } from "./HeldOut.ts"
 import { inputSchema, inputsOf } from "./ModelInput.ts"
-import { askRows, type ModelRunOptions, openModel } from "./ModelRun.ts"
+import { askRows, type ModelRunOptions, openModel, rowsPerRun } from "./ModelRun.ts"
 import type { ChosenNetwork } from "./NetworkChoice.ts"
 import { pickRows, type QuestionRows } from "./QuestionRows.ts"
 import type { Bars } from "./readBars.ts"
 import { type TrainedModel, trainedModelMetadata } from "./TrainedModel.ts"
-import { makeTrainingSet, type TrainingSet } from "./TrainingSet.ts"
+import { makeTrainingSet, type TrainingClasses, type TrainingSet } from "./TrainingSet.ts"
 
 /** Resident memory that a training may take. */
 export const trainingMemoryBytesMax = 4 * 2 ** 30
@@ -49,6 +53,8 @@ const runMsMax = 120_000
 const restartsMax = 3
 /** Largest difference of a probability between float64 and the artefact. */
 const toleranceMax = 1e-4
+/** The worth of a class is half believed after so many horizons that do not overlap. */
+const classRidgeOutcomes = 30
 /** Rows that the finished artefact is asked again. */
 const checkedRows = 64
 
@@ -66,12 +72,13 @@ export const prepare = (
   network: ChosenNetwork,
   horizonBars: number,
   settings: Settings
-): Effect.Effect<Prepared, TooFewBars | FeatureNotFinite> =>
+): Effect.Effect<Prepared, TooFewBars | FeatureNotFinite | TrainingRefused> =>
   Effect.gen(function* () {
     const set = yield* yield* stepwise(
       makeTrainingSet(bars.instruments, {
         path: bars.path,
         input: network.input,
+        classes: network.classes,
         horizonBars,
         costs: settings.costs
       })
@@ -137,6 +144,8 @@ const metricsOf = (report: HeldOutReport) => {
     ...(report.returns.rows.at(-1)?.metrics ?? []),
     ...named(base, "log-loss", "base-log-loss"),
     ...(others.length > 1 ? named(others[0], "log-loss", "linear-log-loss") : []),
+    ...(report.classes?.errors.rows.at(-1)?.metrics ?? []),
+    ...named(report.classes?.errors.rows[0], "class-accuracy", "frequent-class-accuracy"),
     { name: "held-out", value: report.rows }
   ]
 }
@@ -154,33 +163,32 @@ export const finish = (
     const { bars, horizonBars, network, set, settings } = prepared
     const { instruments } = bars
     const { spec } = network
-    const { heldOut, training, validation } = set
-    const kind = networkKind(spec.network)
+    const { classes, heldOut, training, validation } = set
+    const name = trainingName(spec)
     const { parameters } = result
     if (parameters === null) {
       const reason =
         result.reason === "diverged" ? "its loss was no number any more" : "it was stopped before"
-      return yield* new NothingLearned({
-        network: spec.network.body.kind,
-        reason: `${reason} the first epoch was over`
-      })
+      return yield* new NothingLearned({ network: name, reason: `${reason} the first epoch was over` })
     }
     const schema = inputSchema(network.input)
+    const values = yield* classValuesOf(set, horizonBars)
     const emit = (calibrator: Calibrator, metadata: Readonly<Record<string, string>>) =>
-      emitNetwork({
-        network: spec.network,
+      emitTrained(spec, {
         parameters,
         normalisation: set.normalisation,
+        classes: classes === null ? null : { names: classes.names, values, weights: classes.weights },
         calibrator,
         featureNames: schema.names,
         featureSchemaVersion: schema.version,
         metadata
       })
     const fill = yield* yield* stepwise(inputsOf(network.input, instruments))
+    const runRows = servedRowsPerRun(spec, rowsPerRun)
     const answersOf = (bytes: Uint8Array, ...parts: ReadonlyArray<QuestionRows>) =>
       Effect.scoped(
-        Effect.flatMap(openModel({ bytes, path: kind }, modelHost), (ask) =>
-          Effect.forEach(parts, (rows) => askRows(ask, rows, schema.names.length, fill))
+        Effect.flatMap(openModel({ bytes, path: name }, modelHost, classes?.names.length), (ask) =>
+          Effect.forEach(parts, (rows) => askRows(ask, rows, schema.names.length, fill, runRows))
         )
       )
     const said = yield* answersOf(emit(uncalibrated, {}), validation, heldOut)
@@ -189,14 +197,23 @@ export const finish = (
     const forecasts = forecastsOf(calibrator, after, heldOut)
     const rates = yield* ratesOf(training, validation)
     const linear = yield* stepwise(linearBaseline(set, settings.deepLearning))
-    const report = yield* yield* stepwise(
+    const judging = { overlap: overlapOf(instruments, horizonBars), seed: spec.seed }
+    const ofSides = yield* yield* stepwise(
       judgeHeldOut(
         heldOut,
-        { ...forecasts, model: spec.network.body.kind },
+        { ...forecasts, model: name },
         { rates, ratesName: baseRateName, linear: Either.getOrNull(linear) },
-        { overlap: overlapOf(instruments, horizonBars), seed: spec.seed }
+        judging
       )
     )
+    const probabilities = said.at(-1)?.classes ?? new Float32Array()
+    const ofClasses =
+      classes === null
+        ? null
+        : yield* yield* stepwise(
+            judgeClasses({ ...classes, model: name, probabilities }, classes.heldOut, judging)
+          )
+    const report: HeldOutReport = { ...ofSides, ...(ofClasses === null ? {} : { classes: ofClasses }) }
     const description: TrainedModel = {
       version: 1,
       sequence: {
@@ -221,6 +238,9 @@ export const finish = (
         heldOutRows: heldOut.rows
       },
       baseRates: [...rates] as unknown as TrainedModel["baseRates"],
+      ...(classes === null || ofClasses === null
+        ? {}
+        : { classes: describeClasses(classes, values, ofClasses) }),
       metrics: metricsOf(report),
       losses: result.history
     }
@@ -234,6 +254,33 @@ export const finish = (
     const linearMissing = Either.isLeft(linear) ? linear.left.message : null
     return { artefact, description, report, linearMissing }
   })
+
+/** Empty where there are no classes. */
+const classValuesOf = (
+  { classes, training }: TrainingSet,
+  horizonBars: number
+): Either.Either<Float64Array, RowRefused> =>
+  classes === null
+    ? Either.right(new Float64Array())
+    : fitClassValues(
+        { label: classes.training, z: training.z },
+        { classes: classes.names.length, ridgeRows: classRidgeOutcomes * horizonBars }
+      )
+
+const describeClasses = (
+  { counts, kind, weights }: TrainingClasses,
+  values: Float64Array,
+  { classes }: ClassReport
+): NonNullable<TrainedModel["classes"]> => ({
+  kind,
+  each: classes.map(({ rows, ...judged }, k) => ({
+    ...judged,
+    trainingRows: counts[k] as number,
+    heldOutRows: rows,
+    value: values[k] as number,
+    weight: weights[k] as number
+  }))
+})
 
 /** What was judged is what is written. */
 const checkAnswers = (probabilities: Float32Array, forecasts: Forecasts): Effect.Effect<void> => {

@@ -4,12 +4,15 @@
  *
  * Invariant: equal trainings give equal reports, to the byte.
  */
+
+import type { ClassReport } from "../../agents/training/ClassReport.ts"
 import type { HeldOutReport } from "../../agents/training/HeldOut.ts"
 import type { TrainedModel } from "../../agents/training/TrainedModel.ts"
+import { trainingName } from "../../agents/training-host/HostTraining.ts"
 import type { ComparisonTable } from "../../learning/evaluation/ComparisonTable.ts"
 import { sides } from "../../learning/ScoreCalibrator.ts"
 import { instant } from "../format.ts"
-import { verdictsOf } from "./comparisons.ts"
+import { classCells, verdictsOf } from "./comparisons.ts"
 import { chartSvg, escapeText } from "./svg.ts"
 
 export interface TrainingReport {
@@ -58,17 +61,43 @@ const comparison = (title: string, table: ComparisonTable): string => {
   return `<h2>${escapeText(title)}</h2><table><tr>${head}</tr>${rows.map((row) => `<tr>${row}</tr>`).join("")}</table>`
 }
 
+/** Beside how it did on each class, how often the class was learned from and what it is worth. */
+const classTable = ({ classes }: TrainedModel, report: ClassReport | undefined): string => {
+  if (classes === undefined || report === undefined) return ""
+  const [head = [], ...rows] = classCells(report)
+  const learned = ["rows learned from", "weight in the loss", "return, in sigmas"]
+  const header = [...head, ...learned].map((text) => `<th>${escapeText(text)}</th>`).join("")
+  const lines = rows.map((row, k) => {
+    const each = classes.each[k]
+    const numbers = [each?.trainingRows ?? 0, each?.weight ?? 0, each?.value ?? 0].map(number)
+    return `<tr>${[...row, ...numbers].map((text, i) => cell(text, i > 0)).join("")}</tr>`
+  })
+  return `${comparison("Classes, the most probable one of each row", report.errors)}<table><tr>${header}</tr>${lines.join("")}</table>`
+}
+
+const answers = ({ classes, horizonBars }: TrainedModel): string => {
+  if (classes === undefined) return `the return over ${horizonBars} bars`
+  const what =
+    classes.kind === "candles"
+      ? "the candle pattern that ends at the last bar"
+      : `the strategy that is the best over ${horizonBars} bars`
+  return `${what}, and what the classes are worth over ${horizonBars} bars`
+}
+
+const lossName = ({ classes }: TrainedModel): string =>
+  classes === undefined ? "squared error, in sigmas" : "cross-entropy of the classes"
+
 const facts = ({ digest, ended, model, parameters }: TrainingReport): string => {
-  const { data, horizonBars, sequence, timeFrame, training } = model
+  const { data, sequence, timeFrame, training } = model
   const rows: ReadonlyArray<readonly [string, string]> = [
-    ["network", JSON.stringify(training.network.body)],
+    ["network", JSON.stringify("trm" in training ? training.trm : training.network.body)],
     ["parameters", String(parameters)],
     [
       "sees",
       `${sequence.length} bars of ${timeFrame}, features "${sequence.features}" version ${sequence.version}`
     ],
     ["volumes", sequence.hasVolume ? "as in the file" : "none; 1 stands in their place"],
-    ["answers", `the return over ${horizonBars} bars`],
+    ["answers", answers(model)],
     ["instruments", data.instruments.join(", ")],
     [
       "learned from",
@@ -88,10 +117,10 @@ const facts = ({ digest, ended, model, parameters }: TrainingReport): string => 
 
 export const renderTrainingReport = (report: TrainingReport): string => {
   const { heldOut, model } = report
-  const kind = model.training.network.body.kind
+  const kind = trainingName(model.training)
   const name = `${kind} on ${model.data.instruments.join(", ")}, ${model.timeFrame}`
   const losses = chartSvg({
-    title: "Loss by epoch (squared error, in sigmas)",
+    title: `Loss by epoch (${lossName(model)})`,
     x: "epoch",
     y: "loss",
     lines: [
@@ -125,6 +154,7 @@ export const renderTrainingReport = (report: TrainingReport): string => {
     comparison("Sides (sell, hold, buy)", heldOut.sides),
     heldOut.beside === null ? "" : comparison("Beside the linear baseline", heldOut.beside),
     comparison("Returns, in sigmas of the horizon", heldOut.returns),
+    ...(heldOut.classes === undefined ? [] : [classTable(model, heldOut.classes)]),
     `<h2>How it was made</h2>${facts(report)}</body></html>\n`
   ].join("\n")
 }

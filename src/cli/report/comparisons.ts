@@ -1,4 +1,5 @@
 /** What a comparison with a baseline comes to, in words: only an interval that excludes zero is a difference. */
+import type { ClassReport } from "../../agents/training/ClassReport.ts"
 import { type HeldOutReport, repeatLastName } from "../../agents/training/HeldOut.ts"
 import {
   type ComparisonRow,
@@ -28,17 +29,47 @@ const sentence = (
 }
 
 /** The model is in the last row of every table. */
-export const verdictsOf = ({ beside, returns, sides }: HeldOutReport): ReadonlyArray<string> =>
+export const verdictsOf = ({ beside, classes, returns, sides }: HeldOutReport): ReadonlyArray<string> =>
   (
     [
       [sides, "log loss"],
       [beside, "log loss"],
-      [returns, "squared error"]
+      [returns, "squared error"],
+      [classes?.errors ?? null, "share of wrong classes"]
     ] as const
   ).flatMap(([table, loss]) => {
     const row = table?.rows.at(-1)
     return table === null || row === undefined ? [] : [sentence(row, table, loss)]
   })
+
+const classHeader = ["class", "rows", "precision", "recall", "F1"] as const
+
+/** The header first; what cannot be said is "-". */
+export const classCells = ({ classes }: ClassReport): ReadonlyArray<ReadonlyArray<string>> => {
+  const share = (value: number | null) => (value === null ? "-" : value.toFixed(3))
+  return [
+    classHeader,
+    ...classes.map(({ f1, name, precision, recall, rows }) => [
+      name,
+      String(rows),
+      share(precision),
+      share(recall),
+      share(f1)
+    ])
+  ]
+}
+
+const renderClasses = (report: ClassReport): string => {
+  const cells = classCells(report)
+  const widths = classHeader.map((_, k) => Math.max(...cells.map((line) => (line[k] as string).length)))
+  return cells
+    .map((line) =>
+      line
+        .map((cell, k) => (k === 0 ? cell.padEnd(widths[k] as number) : cell.padStart(widths[k] as number)))
+        .join("  ")
+    )
+    .join("\n")
+}
 
 export const renderHeldOut = (report: HeldOutReport): string =>
   [
@@ -48,5 +79,14 @@ export const renderHeldOut = (report: HeldOutReport): string =>
     "Returns, in sigmas of the horizon:",
     renderComparison(report.returns),
     "",
+    ...(report.classes === undefined
+      ? []
+      : [
+          "Classes, the most probable one of each row:",
+          renderComparison(report.classes.errors),
+          "",
+          renderClasses(report.classes),
+          ""
+        ]),
     ...verdictsOf(report)
   ].join("\n")

@@ -20,9 +20,11 @@ import type { Normalisation } from "../networks/models.ts"
 import { superviseUntilHalt } from "./supervise.ts"
 import { stableMax } from "./TrmLoss.ts"
 import { trmNet } from "./TrmNet.ts"
-import type { TrmSizes } from "./TrmSpec.ts"
+import type { TrmSizes, TrmTask } from "./TrmSpec.ts"
 
 export const trmKind = "trm"
+
+export const trmOutputNames = { haltProbability: "halt_probability", steps: "steps" } as const
 
 export const trmMetadataKeys = {
   kind: "conclave.kind",
@@ -64,6 +66,40 @@ const check = ({ classNames, featureNames, manifest, normalisation, parameters }
   unless(isUnique(featureNames) && isUnique(classNames), "a list of names", "has one twice")
 }
 
+export interface TrmAnswers {
+  /** [N, classes] */
+  readonly logits: Value
+  /** [N, classes] */
+  readonly probabilities: Value
+  /** [N, 1] */
+  readonly haltProbability: Value
+  /** [N, 1] */
+  readonly steps: Value
+}
+
+/** What a trained model says of normalised features [N, features]. */
+export const trmAnswers = (
+  {
+    manifest,
+    parameters,
+    sizes,
+    supervisionSteps
+  }: Omit<TrmArtefact, "normalisation" | "featureNames" | "classNames">,
+  task: Extract<TrmTask, { readonly kind: "features" }>,
+  features: Value
+): TrmAnswers => {
+  const net = trmNet(servingBuilder(manifest, parameters), { sizes, task })
+  const { used, y } = superviseUntilHalt(net, net.embed(features), supervisionSteps)
+  const logits = ops.reshape(net.logits(y), [batch, task.classes])
+  const column = (value: Value) => ops.reshape(value, [...shapeOf(value), 1])
+  return {
+    logits,
+    probabilities: stableMax(logits),
+    haltProbability: column(ops.sigmoid(net.halting(y))),
+    steps: column(used)
+  }
+}
+
 /** The graph of the model. */
 export const trmServingSpec = (artefact: TrmArtefact): OnnxSpec => {
   check(artefact)
@@ -75,21 +111,19 @@ export const trmServingSpec = (artefact: TrmArtefact): OnnxSpec => {
     ops.sub(features, constantOf(normalisation.means)),
     constantOf(normalisation.deviations)
   )
-  const net = trmNet(servingBuilder(manifest, parameters), {
-    sizes,
-    task: { kind: "features", features: count, classes: classNames.length }
-  })
-  const { used, y } = superviseUntilHalt(net, net.embed(normal), supervisionSteps)
-  const logits = ops.reshape(net.logits(y), [batch, classNames.length])
-  const column = (value: Value) => ops.reshape(value, [...shapeOf(value), 1])
+  const answers = trmAnswers(
+    { manifest, parameters, sizes, supervisionSteps },
+    { kind: "features", features: count, classes: classNames.length },
+    normal
+  )
   return {
     name: trmKind,
     inputs: [features],
     outputs: [
-      ["logits", logits],
-      ["probabilities", stableMax(logits)],
-      ["halt_probability", column(ops.sigmoid(net.halting(y)))],
-      ["steps", column(used)]
+      ["logits", answers.logits],
+      ["probabilities", answers.probabilities],
+      [trmOutputNames.haltProbability, answers.haltProbability],
+      [trmOutputNames.steps, answers.steps]
     ],
     metadata: new Map([
       [trmMetadataKeys.kind, trmKind],

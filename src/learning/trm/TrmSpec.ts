@@ -3,6 +3,7 @@
  * its sizes, and what goes in and comes out.
  */
 import { Schema } from "effect"
+import { swiGluInner } from "../layers/swiGlu.ts"
 
 const Size = Schema.Int.pipe(Schema.positive())
 const Positive = Schema.Finite.pipe(Schema.positive())
@@ -82,3 +83,12 @@ export const inputsOf = (task: TrmTask): number => (task.kind === "tokens" ? tas
 export const answersOf = (task: TrmTask): number => (task.kind === "tokens" ? task.length : 1)
 
 export const classesOf = (task: TrmTask): number => (task.kind === "tokens" ? task.vocabulary : task.classes)
+
+/** Multiplications that a row takes in one supervision step forward, of the large products alone. */
+export const supervisionMultiplications = ({ sizes, task }: TrmSpec): number => {
+  const { expansion, innerMultiple, mix, width } = sizes
+  const places = placesOf(task)
+  const gated = (size: number) => 3 * size * swiGluInner(size, expansion, innerMultiple)
+  const mixing = mix === "mlp" ? width * gated(places) : places * (4 * width * width + 2 * places * width)
+  return effectiveDepth(sizes) * (mixing + places * gated(width))
+}

@@ -63,7 +63,8 @@ export const servedParameters = ({ moments, parameters }: TrmTrainingState): Flo
 
 const meanOf = (values: Float32Array): number => values.reduce((sum, value) => sum + value, 0) / values.length
 
-const initialStateOf = ({ entries }: Manifest, parameters: Float32Array): InitialState => {
+/** How the states of every row begin, by the parameters. */
+export const initialStateOf = ({ entries }: Manifest, parameters: Float32Array): InitialState => {
   const of = (name: string) => {
     const entry = entries.find((one) => one.name === name)
     const offset = entry?.offset ?? 0

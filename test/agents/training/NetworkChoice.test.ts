@@ -2,12 +2,19 @@ import { describe, expect, it } from "@effect/vitest"
 import { Either, Schema } from "effect"
 import { inputSchema } from "../../../src/agents/training/ModelInput.ts"
 import { chooseNetwork, modelNames, type NetworkChoice } from "../../../src/agents/training/NetworkChoice.ts"
+import { rowShape, trainingName } from "../../../src/agents/training-host/HostTraining.ts"
 import { FeatureSchema } from "../../../src/protocols/Model.ts"
 import { settingsWith } from "../settings.ts"
 
 const choose = (choice: NetworkChoice, settings: Parameters<typeof settingsWith>[0] = {}) =>
   chooseNetwork(choice, settingsWith(settings))
 const chosen = (...args: Parameters<typeof choose>) => Either.getOrThrow(choose(...args))
+/** Of a network that is no recursive model. */
+const windowed = (...args: Parameters<typeof choose>) => {
+  const { spec, ...rest } = chosen(...args)
+  if ("trm" in spec) throw new Error("it is a recursive model")
+  return { ...rest, spec }
+}
 const refusal = (...args: Parameters<typeof choose>) =>
   Either.getOrThrow(Either.flip(choose(...args))).message
 
@@ -15,8 +22,8 @@ describe("the networks that can be trained by name", () => {
   it("are all there, and see what they are trained on", () => {
     for (const model of modelNames) {
       const { input, parameters, spec } = chosen({ model })
-      const { features, length } = spec.network
-      expect(spec.network.body.kind).toBe(model)
+      const { features, length } = rowShape(spec)
+      expect(trainingName(spec)).toBe(model)
       expect(parameters).toBeGreaterThan(0)
       const schema = inputSchema(input)
       expect(schema.names.length).toBe(length * features)
@@ -34,7 +41,7 @@ describe("the networks that can be trained by name", () => {
       "models.trainingLearningRate": 0.005,
       "run.seed": 9
     }
-    const of = (model: NetworkChoice["model"]) => chosen({ model }, settings).spec.network.body
+    const of = (model: NetworkChoice["model"]) => windowed({ model }, settings).spec.network.body
     expect(of("lstm")).toEqual({ kind: "lstm", hidden: 24, layers: 3, dropout: 0.25 })
     expect(of("gru")).toEqual({ kind: "gru", hidden: 24, layers: 3, dropout: 0.25 })
     expect(of("cnn")).toMatchObject({ filters: [12, 12], dropout: 0.25 })
@@ -64,11 +71,30 @@ describe("the networks that can be trained by name", () => {
       batchRows: 8,
       schedule: { rate: 0.1 }
     })
-    expect(chosen({ model: "mlp", width: 5, layers: 3 }).spec.network.body).toEqual({
+    expect(windowed({ model: "mlp", width: 5, layers: 3 }).spec.network.body).toEqual({
       kind: "mlp",
       hidden: [5, 5, 5]
     })
-    expect(chosen({ model: "dlinear", length: 10 }).spec.network.body).toMatchObject({ window: 10 })
+    expect(windowed({ model: "dlinear", length: 10 }).spec.network.body).toMatchObject({ window: 10 })
+  })
+
+  it("answer with classes, some of them: candles over a window, strategies by one bar", () => {
+    const cnn = windowed({ model: "cnn" })
+    expect(cnn.classes).toBe("candles")
+    expect(cnn.spec.network).toMatchObject({ length: 100, features: 5, head: { classes: 14 } })
+    const trm = chosen({ model: "trm", batchRows: 16, rate: 0.01, epochs: 3 }, { "run.seed": 9 })
+    expect(trm.classes).toBe("strategies")
+    expect(trm.input).toEqual({ kind: "sequence", features: "bars", length: 1 })
+    expect(trm.spec).toMatchObject({
+      trm: { sizes: { width: 64, layers: 2 }, task: { features: 10, classes: 8 } },
+      batchRows: 16,
+      epochsMax: 3,
+      schedule: { rate: 0.01 },
+      supervisionSteps: 16,
+      seed: 9
+    })
+    expect(chosen({ model: "trm", width: 512 }).parameters).toBeGreaterThan(trm.parameters)
+    expect(modelNames.filter((model) => chosen({ model }).classes !== null)).toEqual(["cnn", "trm"])
   })
 
   it("are refused before anything is read where they cannot be", () => {
@@ -83,5 +109,11 @@ describe("the networks that can be trained by name", () => {
       expect(line).not.toContain("\n")
     }
     expect(refusal({ model: "lstm" }, { "deepLearning.dropoutRate": 1 })).toContain("dropout")
+    expect(refusal({ model: "trm", width: 600 })).toBe(
+      "The trm cannot be trained: a width of 600 is more than 512."
+    )
+    expect(refusal({ model: "trm", length: 60 })).toContain("it sees one bar, not a sequence of 60")
+    expect(refusal({ model: "trm", width: 6 })).toMatch(/^The trm cannot be trained: .*heads/)
+    expect(refusal({ model: "trm", batchRows: 100_000 })).toMatch(/batchRows: .*less than or equal to/)
   })
 })
