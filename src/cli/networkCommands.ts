@@ -1,10 +1,19 @@
-/** The commands about networks: `train`, `predict`, `evaluate`. They work on files and need nothing that runs. */
-import { Command, Options } from "@effect/cli"
+/**
+ * The commands about models: `train`, `predict`, `evaluate`, `quantize`, `model import`. They work on files and need nothing
+ * that runs.
+ */
+import { Args, Command, Options } from "@effect/cli"
 import { Effect, Option } from "effect"
 import type { Settings } from "../agents/Settings.ts"
+import { forecastDatasets } from "../agents/training/forecastFile.ts"
 import { modelNames } from "../agents/training/NetworkChoice.ts"
+import { quantisationKinds } from "../agents/training/quantiseModelFile.ts"
 import type { ParsedArguments } from "./arguments.ts"
 import { evaluate, predict } from "./askModel.ts"
+import { forecastBenchmark } from "./benchmark.ts"
+import { UsageError } from "./errors.ts"
+import { importXgboost } from "./importModel.ts"
+import { quantize } from "./quantize.ts"
 import { type LoadedSettings, loadSettings } from "./settings.ts"
 import { train } from "./train.ts"
 
@@ -26,6 +35,10 @@ const given = <A extends Readonly<Record<string, Option.Option<unknown>>>>(optio
   ) as { readonly [K in keyof A]?: Option.Option.Value<A[K]> }
 
 const timeFrameFlag = "--market-data.time-frame"
+
+/** The horizon that all papers have, and the network that takes a minute. */
+const forecastDefaults = { horizon: 96, networks: "dlinear" } as const
+const accuracyLossMaxDefault = 0.005
 
 export const networkCommands = (args: ParsedArguments) => {
   const loaded = <A, E, R>(
@@ -91,10 +104,119 @@ export const networkCommands = (args: ParsedArguments) => {
     },
     (options) => loaded((settings, own) => predict(settings, { ...options, ...own }))
   ).pipe(Command.withDescription("What a model says of every row of a file."))
-  const evaluateCommand = Command.make("evaluate", { model: modelFile, data: dataFile, json }, (options) =>
-    loaded((settings, own) => evaluate(settings, { ...options, ...own }))
+  const evaluateCommand = Command.make(
+    "evaluate",
+    {
+      model: Options.optional(modelFile),
+      benchmark: Options.choice("benchmark", ["forecast"]).pipe(
+        Options.optional,
+        Options.withDescription("instead of a model: the forecasting table of the papers")
+      ),
+      data: Options.text("data").pipe(
+        Options.withDescription("bars, as for train; for a benchmark the CSV of its data set, plain or gzip")
+      ),
+      dataset: Options.choice("dataset", forecastDatasets).pipe(
+        Options.optional,
+        Options.withDescription("of the benchmark: which data set the file is, and so how it is parted")
+      ),
+      horizon: whole(
+        "horizon",
+        `of the benchmark: rows to look ahead; ${forecastDefaults.horizon} unless given`
+      ),
+      networks: Options.text("networks").pipe(
+        Options.optional,
+        Options.withDescription(
+          `of the benchmark: which networks are trained beside the closed forms, of dlinear,lstm,cnn,transformer, or all, or none; ${forecastDefaults.networks} unless given`
+        )
+      ),
+      json
+    },
+    ({ benchmark, data, dataset, horizon, json, model, networks }) =>
+      loaded((settings, own) =>
+        Effect.gen(function* () {
+          const refuse = (reason: string) => new UsageError({ reason })
+          const ofBenchmark = given({ dataset, horizon, networks })
+          if (Option.isSome(model)) {
+            const [stray] = Object.keys(ofBenchmark)
+            if (Option.isSome(benchmark))
+              return yield* refuse("Either --model FILE or --benchmark forecast, not both.")
+            if (stray !== undefined)
+              return yield* refuse(`--${stray} goes with --benchmark, not with --model.`)
+            return yield* evaluate(settings, { model: model.value, data, json, ...own })
+          }
+          if (Option.isNone(benchmark))
+            return yield* refuse("Say what to judge: a model by --model FILE, or --benchmark forecast.")
+          if (Option.isNone(dataset))
+            return yield* refuse(
+              `--benchmark forecast needs --dataset, one of ${forecastDatasets.join(", ")}.`
+            )
+          return yield* forecastBenchmark(settings, {
+            ...forecastDefaults,
+            ...given({ horizon, networks }),
+            dataset: dataset.value,
+            data,
+            json
+          })
+        })
+      )
   ).pipe(
-    Command.withDescription("Judges a model on bars that it has not learned from, beside the base rate.")
+    Command.withDescription(
+      "Judges a model on bars that it has not learned from, beside the base rate; or, by --benchmark, closed forms and networks as the papers on forecasting do."
+    )
   )
-  return [trainCommand, predictCommand, evaluateCommand] as const
+  const quantizeCommand = Command.make(
+    "quantize",
+    {
+      model: Options.text("model").pipe(
+        Options.withDescription("an ONNX file that `conclave train` has written")
+      ),
+      data: dataFile,
+      output: Options.text("output").pipe(Options.withDescription("the smaller model, an ONNX file")),
+      kind: Options.choice("kind", quantisationKinds).pipe(
+        Options.withDefault("static" as const),
+        Options.withDescription(
+          "static: activations are coded by ranges taken from training rows; dynamic: by those of each batch. static unless given"
+        )
+      ),
+      accuracyLossMax: Options.float("accuracy-loss-max").pipe(
+        Options.withDefault(accuracyLossMaxDefault),
+        Options.withDescription(
+          `how much the log loss on held-out rows may grow; ${accuracyLossMaxDefault} unless given`
+        )
+      ),
+      json
+    },
+    (options) => loaded((settings, own) => quantize(settings, { ...options, ...own }))
+  ).pipe(
+    Command.withDescription(
+      "Makes a trained model smaller: its matrices as eight bits. Shows size, latency and log loss before and after, and writes nothing where the log loss grows by more than it may."
+    )
+  )
+  const importCommand = Command.make("import").pipe(
+    Command.withDescription("Turns the file of another program's model into ONNX."),
+    Command.withSubcommands([
+      Command.make(
+        "xgboost",
+        {
+          file: Args.text({ name: "file" }).pipe(
+            Args.withDescription("a model that XGBoost has saved, JSON or UBJSON")
+          ),
+          output: Options.text("output").pipe(
+            Options.withDescription("an ONNX file; its checksum is put beside it")
+          ),
+          json
+        },
+        (options) => loaded((settings) => importXgboost(settings, options))
+      ).pipe(
+        Command.withDescription(
+          "Trees that XGBoost has grown, as a plain ONNX tree ensemble: onnxruntime is asked first whether it says what the trees say."
+        )
+      )
+    ])
+  )
+  const modelCommand = Command.make("model").pipe(
+    Command.withDescription("Models that were made elsewhere."),
+    Command.withSubcommands([importCommand])
+  )
+  return [trainCommand, predictCommand, evaluateCommand, quantizeCommand, modelCommand] as const
 }
