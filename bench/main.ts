@@ -5,6 +5,7 @@ import { learning } from "./learning.ts"
 import { lockstep } from "./lockstep.ts"
 import { memory } from "./memory.ts"
 import { opinions } from "./opinions.ts"
+import { providers } from "./providers.ts"
 import { rounds } from "./rounds.ts"
 import { peer, rpc } from "./rpc.ts"
 import { startup } from "./startup.ts"
@@ -20,6 +21,7 @@ const benches = [
   startup,
   memory,
   learning,
+  providers,
   compression,
   forecast,
   trees,

@@ -27,7 +27,10 @@ const banned: ReadonlyArray<Banned> = [
   {
     what: /\bperformance\.now\(/,
     instead: "MonotonicClock",
-    except: { "src/runtime/launcher.ts": "the launcher runs without Effect" }
+    except: {
+      "src/runtime/launcher.ts": "the launcher runs without Effect",
+      "src/agents/model-host/main.ts": "the model host runs without Effect"
+    }
   },
   {
     what: /\bset(Timeout|Interval|Immediate)\(/,

@@ -44,9 +44,11 @@ import * as Telemetry from "../runtime/Telemetry.ts"
 import { type Feed, openFeed } from "./market-data/Feed.ts"
 import { FeedSource } from "./market-data/MarketDataAgent.ts"
 import { ModelHost } from "./model-host/ModelHost.ts"
+import { choiceFor } from "./model-host/Provider.ts"
 import { artefactFiles, artefactFolder } from "./model-manager/ArtefactFiles.ts"
 import { NodeContext } from "./NodeContext.ts"
 import { SupervisionTree } from "./node/NodeAgent.ts"
+import { Programs } from "./Programs.ts"
 import {
   fingerprintOf,
   homeOf,
@@ -66,8 +68,8 @@ export interface NodeOptions {
   readonly settings: Settings
   /** The run to go on with; a new one is begun without it. */
   readonly resumed: RunRecord | undefined
-  /** The program of the model host. */
-  readonly modelHostScript: string
+  /** Its own folder, and the programs of its child processes. */
+  readonly programs: typeof Programs.Service
   /** Whether warnings may be written to standard error. */
   readonly toStandardError: boolean
 }
@@ -236,11 +238,13 @@ export const start = (options: NodeOptions) =>
       Layer.mergeAll(
         ground,
         ModelHost.layer({
-          script: options.modelHostScript,
+          script: options.programs.modelHost,
           sessionsMax: settings.models.cacheSize,
           memoryBytesMax: settings.models.hostMemoryBytesMax,
-          runMsMax: settings.models.runMsMax
+          runMsMax: settings.models.runMsMax,
+          provider: choiceFor(settings.models.provider, feed)
         }),
+        Layer.succeed(Programs, options.programs),
         Layer.succeed(NodeContext, {
           run,
           node,

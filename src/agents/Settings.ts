@@ -4,9 +4,12 @@
 import { Schema } from "effect"
 import { Costs } from "../market/Costs.ts"
 import { Policy } from "../protocols/Decision.ts"
+import { NetworkModel } from "../protocols/Prediction.ts"
+import { predictionEveryMs } from "../protocols/rpc/DeepLearningRpcs.ts"
 import { TimeFrame } from "../protocols/TimeFrame.ts"
 import { AgentName, Identifier } from "../protocols/wire/Ids.ts"
 import { env } from "../runtime/Configuration.ts"
+import { ProviderChoice } from "./model-host/Provider.ts"
 
 const Count = Schema.NonNegativeInt
 const Positive = Schema.Int.pipe(Schema.positive())
@@ -147,7 +150,25 @@ export const DeepLearningSettings = Schema.Struct({
     env("DL_TRANSFORMER_HEADS"),
     described("of networks; the linear forecaster has none")
   ),
-  dropoutRate: Share.pipe(env("DL_DROPOUT_RATE"), described("of networks; the linear forecaster has none"))
+  dropoutRate: Share.pipe(env("DL_DROPOUT_RATE"), described("of networks; the linear forecaster has none")),
+  networks: Schema.Array(NetworkModel).pipe(described("which are trained on schedule; none when empty")),
+  train: Schema.Literal("auto", "always", "never").pipe(
+    described(
+      "auto: on schedule in paced runs; always: in lock-step as well, whose bars wait for it; never: on request alone"
+    )
+  ),
+  trainEveryBars: Positive.pipe(described("bars between two trainings of a network")),
+  trainBarsMin: Positive.pipe(described("bars of an instrument before the first training")),
+  trainBarsMax: Positive.pipe(
+    Schema.lessThanOrEqualTo(1_000_000),
+    described("latest bars of each instrument that a training sees")
+  ),
+  trainEpochs: Positive.pipe(Schema.lessThanOrEqualTo(100_000), described("of a training, at most")),
+  trainPatience: Positive.pipe(described("epochs without a better validation before it ends")),
+  predictEveryMs: Ms.pipe(
+    Schema.between(predictionEveryMs.least, predictionEveryMs.most),
+    described("between two published predictions of a paced run")
+  )
 })
 
 export const ReinforcementLearningSettings = Schema.Struct({
@@ -185,6 +206,11 @@ export const ModelSettings = Schema.Struct({
   cacheSize: Positive.pipe(env("AI_MODEL_CACHE_SIZE"), described("sessions that the model host keeps open")),
   hostMemoryBytesMax: Bytes,
   runMsMax: Ms.pipe(described("a run that takes longer ends the model host")),
+  provider: ProviderChoice.pipe(
+    described(
+      "what models are served on; auto: what works and is no slower, found out beside serving on the CPU. Lock-step always serves, and training always runs, on the CPU"
+    )
+  ),
   trainingBatchSize: Positive.pipe(
     env("AI_TRAINING_BATCH_SIZE"),
     described("of networks; closed forms have none")

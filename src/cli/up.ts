@@ -1,6 +1,4 @@
 /** `conclave up`: starts a node and shows what it does, until the feed ends or somebody ends it. */
-import { existsSync } from "node:fs"
-import { join } from "node:path"
 import { Effect, Fiber, Layer, Schedule, Stream } from "effect"
 import * as Node from "../agents/Node.ts"
 import { callAgent, NodeContext } from "../agents/NodeContext.ts"
@@ -13,6 +11,7 @@ import { monotonicMs } from "../runtime/MonotonicClock.ts"
 import * as Progress from "../runtime/Progress.ts"
 import { decisionLine, rawDecisions } from "./decisionLines.ts"
 import { note, write, writeJson, writeLine } from "./output.ts"
+import { builtScripts } from "./processes.ts"
 import { renderSummary, summarise } from "./Summary.ts"
 import { type LoadedSettings, projectRoot } from "./settings.ts"
 import { watch } from "./view/watch.ts"
@@ -21,8 +20,6 @@ type Mode = "json" | "view" | "plain"
 
 const refusalsShown = 5
 const progressEvery = "5 seconds"
-
-const modelHostScript = (): string => join(projectRoot(), "dist", "model-host.js")
 
 /** The first rows that were refused, and how many more there are. */
 const noteRefusals = (node: Node.RunningNode) =>
@@ -65,7 +62,7 @@ const life = (loaded: LoadedSettings, mode: Mode) =>
     const node = yield* Node.start({
       settings: loaded.value,
       resumed: loaded.resumed,
-      modelHostScript: modelHostScript(),
+      programs: { root: projectRoot(), ...(yield* builtScripts) },
       toStandardError: mode !== "view"
     })
     const services = Layer.merge(
@@ -125,8 +122,7 @@ export const up = (loaded: LoadedSettings, options: { readonly json: boolean }) 
       : process.stdout.isTTY && loaded.value.node.agents.includes("all")
         ? "view"
         : "plain"
-    if (!existsSync(modelHostScript()))
-      return yield* Effect.dieMessage(`${modelHostScript()} has not been built`)
+    yield* builtScripts
     for (;;) {
       const result = yield* Effect.scoped(life(loaded, mode)).pipe(
         Effect.onInterrupt(() =>

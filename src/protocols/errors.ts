@@ -53,6 +53,16 @@ export class NotReady extends Schema.TaggedError<NotReady>()("NotReady", { reaso
   }
 }
 
+/** A training that was asked for came to nothing; what serves serves on. */
+export class TrainingNotDone extends Schema.TaggedError<TrainingNotDone>()("TrainingNotDone", {
+  model: Text,
+  reason: Reason
+}) {
+  override get message() {
+    return `The ${this.model} was not trained: ${this.reason} What served before serves on.`
+  }
+}
+
 export class ArtefactRefused extends Schema.TaggedError<ArtefactRefused>()("ArtefactRefused", {
   digest: Text,
   reason: Reason

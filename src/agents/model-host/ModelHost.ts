@@ -7,7 +7,9 @@ import { outputNames } from "../../learning/OpinionModel.ts"
 import * as ChildProcess from "../../runtime/ChildProcess.ts"
 import { ChildFailed } from "../../runtime/errors.ts"
 import type { Component } from "../../runtime/Supervisor.ts"
-import { hostKind, type LoadHeader, notLoaded, type RunAnswer, type RunHeader } from "./frames.ts"
+import { hostKind, notLoaded, type RunAnswer, type RunHeader } from "./frames.ts"
+import type { ProviderChoice } from "./Provider.ts"
+import { makeServingProvider } from "./ServingProvider.ts"
 
 /** Rows of one run; float32, row-major. */
 export interface OpinionBatch {
@@ -28,6 +30,17 @@ export interface OpinionBatchResult {
   readonly expectedReturn: Float32Array
   /** [rows] */
   readonly spread: Float32Array
+  /** [rows]: what the model said before calibration. */
+  readonly score: Float32Array
+  /** [rows, width] each, in the order in which they were asked for. */
+  readonly more: ReadonlyArray<Float32Array>
+}
+
+/** What a model answers beside what every opinion model does. */
+export interface OutputName {
+  readonly name: string
+  /** Numbers of a row. */
+  readonly width: number
 }
 
 export interface ModelHostOptions {
@@ -36,7 +49,13 @@ export interface ModelHostOptions {
   readonly sessionsMax: number
   readonly memoryBytesMax: number
   readonly runMsMax: number
+  /** What is tried besides the CPU, beside serving on it. */
+  readonly provider: ProviderChoice
+  /** Between the child's start and the trials: a node that starts has other things to do. */
+  readonly trialsAfterMs?: number
 }
+
+const trialsAfterMsDefault = 5_000
 
 /** Requests that may be with the child. */
 const requestsMax = 256
@@ -45,8 +64,6 @@ interface Host {
   readonly child: ChildProcess.Child
   readonly loaded: Set<string>
 }
-
-const outputs = outputNames.filter((name) => name !== "score")
 
 const bytesOf = (array: Float32Array) => new Uint8Array(array.buffer, array.byteOffset, array.byteLength)
 
@@ -57,7 +74,8 @@ export class ModelHost extends Context.Tag("conclave/ModelHost")<
     readonly opine: <E, R>(
       digest: string,
       artefact: Effect.Effect<Uint8Array, E, R>,
-      batch: OpinionBatch
+      batch: OpinionBatch,
+      more?: ReadonlyArray<OutputName>
     ) => Effect.Effect<OpinionBatchResult, ChildFailed | E, R>
     /** One life of the child: starts it, and fails when it has died. */
     readonly live: (component: Component) => Effect.Effect<never, ChildFailed, Scope.Scope>
@@ -68,8 +86,11 @@ export class ModelHost extends Context.Tag("conclave/ModelHost")<
 }
 
 const make = (options: ModelHostOptions): typeof ModelHost.Service => {
+  const provider = makeServingProvider(options.provider, options)
   let host: Host | undefined
   let waiting: Array<(host: Host) => void> = []
+  /** Says how it runs. */
+  let tell: Effect.Effect<void> = Effect.void
 
   const present = Effect.async<Host>((resume) => {
     if (host !== undefined) return resume(Effect.succeed(host))
@@ -82,7 +103,7 @@ const make = (options: ModelHostOptions): typeof ModelHost.Service => {
 
   const load = ({ child, loaded }: Host, digest: string, bytes: Uint8Array) =>
     child
-      .request(hostKind.load, { digest } satisfies LoadHeader, bytes)
+      .request(hostKind.load, provider.loadHeader(digest), bytes)
       .pipe(Effect.tap(() => touch(loaded, digest)))
 
   const runLoaded = ({ child, loaded }: Host, header: RunHeader, body: Uint8Array) =>
@@ -127,7 +148,7 @@ const make = (options: ModelHostOptions): typeof ModelHost.Service => {
   }
 
   return {
-    opine: (digest, artefact, batch) =>
+    opine: (digest, artefact, batch, more = []) =>
       Effect.gen(function* () {
         const { columns, rows } = batch
         const current = yield* present
@@ -138,18 +159,20 @@ const make = (options: ModelHostOptions): typeof ModelHost.Service => {
             { name: "sigma", dims: [rows, 1] },
             { name: "band", dims: [rows, 1] }
           ],
-          outputs
+          outputs: [...outputNames, ...more.map(({ name }) => name)]
         }
         const body = Buffer.concat([batch.features, batch.sigma, batch.band].map(bytesOf))
         const answer = yield* run(current, artefact, header, body)
+        const { outputs, settled } = answer.header as RunAnswer
+        if (settled !== undefined) yield* Effect.zipRight(provider.settled(digest, settled), tell)
         const tensors = new Map<string, Float32Array>()
         let at = 0
-        for (const { dims, name } of (answer.header as RunAnswer).outputs) {
+        for (const { dims, name } of outputs) {
           const count = dims.reduce((product, dim) => product * dim, 1)
           tensors.set(name, new Float32Array(answer.body.buffer, answer.body.byteOffset + at, count))
           at += count * 4
         }
-        const tensor = (name: (typeof outputNames)[number], width: number) => {
+        const tensor = (name: string, width: number) => {
           const values = tensors.get(name)
           return values?.length === rows * width
             ? Effect.succeed(values)
@@ -158,7 +181,9 @@ const make = (options: ModelHostOptions): typeof ModelHost.Service => {
         return {
           probabilities: yield* tensor("probabilities", 3),
           expectedReturn: yield* tensor("expected_return", 1),
-          spread: yield* tensor("spread", 1)
+          spread: yield* tensor("spread", 1),
+          score: yield* tensor("score", 1),
+          more: yield* Effect.forEach(more, ({ name, width }) => tensor(name, width))
         }
       }),
     live: (component) =>
@@ -179,10 +204,18 @@ const make = (options: ModelHostOptions): typeof ModelHost.Service => {
           () =>
             Effect.sync(() => {
               host = undefined
+              tell = Effect.void
             })
         )
-        yield* component.running(`process ${child.pid}`)
-        return yield* child.died
+        tell = Effect.suspend(() => component.running(`process ${child.pid} ${provider.describe()}`))
+        yield* tell
+        const tryProviders = Effect.flatMap(provider.try, (isOffered) => {
+          // What is loaded already is asked for again, to be offered.
+          if (isOffered) host?.loaded.clear()
+          return tell
+        })
+        yield* Effect.forkScoped(Effect.delay(tryProviders, options.trialsAfterMs ?? trialsAfterMsDefault))
+        return yield* Effect.tapError(child.died, ({ reason }) => provider.died(reason))
       })
   }
 }

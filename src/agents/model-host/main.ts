@@ -2,42 +2,58 @@
  * The model host: a child process that holds ONNX sessions and runs them. Artefacts arrive as bytes over the pipe
  * and are checked against their digest; no path from outside is ever opened, so that links, external data and
  * whatever else a file system offers have no way in. It ends when its pipe does.
+ *
+ * It also is what a trial of an execution provider runs in (tryProvider.ts), started for that alone.
  */
 import { createHash } from "node:crypto"
 import { Socket } from "node:net"
 import { InferenceSession, Tensor } from "onnxruntime-node"
 import { encodeFrame, type Frame, FrameReader, frameKind } from "../../protocols/wire/Frame.ts"
-import { hostKind, type LoadHeader, notLoaded, type RunHeader, type TensorHeader } from "./frames.ts"
+import {
+  hostKind,
+  type LoadHeader,
+  notLoaded,
+  type RunAnswer,
+  type RunHeader,
+  type TensorHeader,
+  type TryHeader
+} from "./frames.ts"
+import { type HeldModel, holdModel } from "./HeldModel.ts"
+import { tryProvider } from "./tryProvider.ts"
 
 const heartbeatEveryMs = 250
 
 const pipe = new Socket({ fd: 3, readable: true, writable: true })
 const reader = new FrameReader()
 const sessionsMax = Number(process.argv[2] ?? "16")
-/** Sessions by digest, the least recently used first. */
-const sessions = new Map<string, InferenceSession>()
+/** By digest, the least recently used first. */
+const models = new Map<string, HeldModel>()
 
+const now = () => performance.now()
 const send = (frame: Parameters<typeof encodeFrame>[0]) => void pipe.write(encodeFrame(frame))
 const refuse = (id: number, reason: string) => send({ kind: frameKind.refusal, id, header: { reason } })
 
-const load = async ({ digest }: LoadHeader, bytes: Uint8Array) => {
+const open = (bytes: Uint8Array, provider: string) =>
+  InferenceSession.create(bytes, {
+    executionProviders: [provider],
+    intraOpNumThreads: 1,
+    interOpNumThreads: 1,
+    // Spinning threads would take the cores from the node.
+    extra: { session: { intra_op: { allow_spinning: "0" }, inter_op: { allow_spinning: "0" } } }
+  })
+
+const load = async ({ digest, offer }: LoadHeader, bytes: Uint8Array) => {
   const actual = createHash("sha256").update(bytes).digest("hex")
   if (actual !== digest) throw new Error(`the artefact's digest is ${actual}, not ${digest}`)
-  if (!sessions.has(digest)) {
-    const session = await InferenceSession.create(bytes, {
-      executionProviders: ["cpu"],
-      intraOpNumThreads: 1,
-      interOpNumThreads: 1,
-      // Spinning threads would take the cores from the node.
-      extra: { session: { intra_op: { allow_spinning: "0" }, inter_op: { allow_spinning: "0" } } }
-    })
-    sessions.set(digest, session)
-  }
-  while (sessions.size > sessionsMax) {
-    const [oldest] = sessions.keys() as IterableIterator<string>
-    const session = sessions.get(oldest as string)
-    sessions.delete(oldest as string)
-    await session?.release()
+  const held = models.get(digest)
+  const model = held ?? holdModel({ onCpu: await open(bytes, "cpu"), open, now })
+  if (held === undefined) models.set(digest, model)
+  if (offer !== undefined) model.offer(offer, bytes)
+  while (models.size > sessionsMax) {
+    const [oldest] = models.keys() as IterableIterator<string>
+    const dropped = models.get(oldest as string)
+    models.delete(oldest as string)
+    await dropped?.release()
   }
 }
 
@@ -53,11 +69,11 @@ const inputsOf = (header: RunHeader, body: Uint8Array): Record<string, Tensor> =
 }
 
 const run = async (id: number, header: RunHeader, body: Uint8Array) => {
-  const session = sessions.get(header.digest)
-  if (session === undefined) throw new Error(notLoaded)
-  sessions.delete(header.digest)
-  sessions.set(header.digest, session)
-  const results = await session.run(inputsOf(header, body))
+  const model = models.get(header.digest)
+  if (model === undefined) throw new Error(notLoaded)
+  models.delete(header.digest)
+  models.set(header.digest, model)
+  const results = await model.run(inputsOf(header, body))
   const outputs: Array<TensorHeader> = []
   const parts: Array<Uint8Array> = []
   for (const name of header.outputs) {
@@ -66,7 +82,10 @@ const run = async (id: number, header: RunHeader, body: Uint8Array) => {
     outputs.push({ name, dims: [...tensor.dims] })
     parts.push(new Uint8Array(tensor.data.buffer, tensor.data.byteOffset, tensor.data.byteLength))
   }
-  send({ kind: frameKind.answer, id, header: { outputs }, body: Buffer.concat(parts) })
+  const settled = model.takeSettled()
+  const answer: RunAnswer = settled === undefined ? { outputs } : { outputs, settled }
+  send({ kind: frameKind.answer, id, header: answer, body: Buffer.concat(parts) })
+  await model.settle()
 }
 
 const handle = async (frame: Frame) => {
@@ -76,6 +95,10 @@ const handle = async (frame: Frame) => {
       return send({ kind: frameKind.answer, id: frame.id })
     case hostKind.run:
       return run(frame.id, frame.header as RunHeader, frame.body)
+    case hostKind.try: {
+      const header = await tryProvider(frame.header as TryHeader, frame.body, now)
+      return send({ kind: frameKind.answer, id: frame.id, header })
+    }
     default:
       throw new Error(`no frame of kind ${frame.kind} is known`)
   }

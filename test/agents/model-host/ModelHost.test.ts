@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect, ExecutionStrategy, Exit, Fiber, Scope } from "effect"
+import { Deferred, Effect, ExecutionStrategy, Exit, Fiber, Queue, Scope } from "effect"
 import { ModelHost, type OpinionBatch } from "../../../src/agents/model-host/ModelHost.ts"
+import type { ProviderChoice } from "../../../src/agents/model-host/Provider.ts"
 import { emitLinear, evaluateLinear } from "../../../src/learning/LinearOpinion.ts"
 import { sha256 } from "../../../src/protocols/wire/Json.ts"
 import { keyedRandom } from "../../../src/protocols/wire/KeyedRandom.ts"
@@ -68,8 +69,13 @@ const expectRight = (one: Case, answer: Effect.Effect.Success<ReturnType<Host["o
 const begin = (host: Host) =>
   Effect.gen(function* () {
     const running = yield* Deferred.make<number>()
+    const details = yield* Queue.unbounded<string>()
     const component: Component = {
-      running: (detail) => Effect.asVoid(Deferred.succeed(running, Number(detail?.split(" ")[1]))),
+      running: (detail = "") =>
+        Effect.zipRight(
+          Queue.offer(details, detail),
+          Deferred.succeed(running, Number(detail.split(" ")[1]))
+        ),
       standby: () => Effect.void,
       watchMailbox: () => Effect.void,
       onStop: () => Effect.void
@@ -78,12 +84,17 @@ const begin = (host: Host) =>
     const life = yield* Effect.fork(Scope.extend(host.live(component), scope))
     const ended = Fiber.join(life)
     const pid = yield* Effect.raceFirst(Deferred.await(running), ended)
-    return { pid, ended, close: Effect.zipRight(Fiber.interrupt(life), Scope.close(scope, Exit.void)) }
+    return {
+      pid,
+      ended,
+      details,
+      close: Effect.zipRight(Fiber.interrupt(life), Scope.close(scope, Exit.void))
+    }
   })
 
 const script = bundled("src/agents/model-host/main.ts")
 
-const makeHost = (sessionsMax = 8) =>
+const makeHost = (sessionsMax = 8, provider: ProviderChoice = "cpu") =>
   Effect.flatMap(script, (path) =>
     Effect.provide(
       ModelHost,
@@ -91,7 +102,9 @@ const makeHost = (sessionsMax = 8) =>
         script: path,
         sessionsMax,
         memoryBytesMax: 2 * 1024 * 1024 * 1024,
-        runMsMax: 10_000
+        runMsMax: 10_000,
+        provider,
+        trialsAfterMs: 0
       })
     )
   )
@@ -224,6 +237,23 @@ describe("the model host", () => {
       answers.forEach((answer, i) => {
         expectRight(cases[i % cases.length] as Case, answer)
       })
+    })
+  )
+
+  it.scopedLive("serves on the CPU beside the trials of other providers, and says what they came to", () =>
+    Effect.gen(function* () {
+      for (const provider of ["auto", "webgpu"] as const) {
+        const host = yield* makeHost(8, provider)
+        const { details } = yield* begin(host)
+        const one = makeCase("one")
+        expectRight(one, yield* ask(host, one))
+        const said = yield* Queue.take(details).pipe(
+          Effect.repeat({ until: (detail) => detail.includes("webgpu") })
+        )
+        expect(said).toMatch(/on cpu(, webgpu for 0 of 0 models|.*; webgpu: [a-z-]+)/)
+        // Again, and after a comparison where there is something to compare with.
+        for (let i = 0; i < 3; i++) expectRight(one, yield* ask(host, one))
+      }
     })
   )
 

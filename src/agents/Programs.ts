@@ -1,0 +1,7 @@
+/** Where the program's own folder is, and the programs of its child processes. */
+import { Context } from "effect"
+
+export class Programs extends Context.Tag("conclave/Programs")<
+  Programs,
+  { readonly root: string; readonly modelHost: string; readonly trainingHost: string }
+>() {}
