@@ -2,6 +2,7 @@
 import { Fill } from "../protocols/Account.ts"
 import { DecisionMade } from "../protocols/Decision.ts"
 import { Heartbeat } from "../protocols/NodeStatus.ts"
+import { PredictionsMade } from "../protocols/Prediction.ts"
 import * as EventType from "../protocols/wire/EventType.ts"
 import * as Topic from "../runtime/Topic.ts"
 
@@ -13,3 +14,5 @@ export const decisionsTopic = Topic.make("decisions", DecisionMade)
 export const fillsTopic = Topic.make("fills", OrderFilled)
 /** Every node's status, at its interval. */
 export const heartbeatsTopic = Topic.make("heartbeats", Heartbeat)
+/** What the deep-learning agent predicts at its interval. */
+export const predictionsTopic = Topic.make("predictions", PredictionsMade)

@@ -13,7 +13,7 @@ import type { AgentName } from "../protocols/wire/Ids.ts"
 import type { BranchSpec, ChildSpec, RestartPolicy } from "../runtime/Supervisor.ts"
 import * as BrokerAgent from "./broker/BrokerAgent.ts"
 import * as ContextAgent from "./context/ContextAgent.ts"
-import { linearLearner } from "./deep-learning/LinearLearner.ts"
+import * as DeepLearningAgent from "./deep-learning/DeepLearningAgent.ts"
 import * as MarketDataAgent from "./market-data/MarketDataAgent.ts"
 import { ModelHost } from "./model-host/ModelHost.ts"
 import * as ModelManagerAgent from "./model-manager/ModelManagerAgent.ts"
@@ -58,7 +58,7 @@ export const supervisionTree = (settings: Settings, before: ReadonlyArray<ChildS
     { name: "node", restart, shutdownMs, run: NodeAgent.run },
     { name: "context", restart, shutdownMs, run: ContextAgent.run },
     { name: "model-manager", restart, shutdownMs, run: ModelManagerAgent.run },
-    { name: "deep-learning", restart: voter, shutdownMs, run: VoterAgent.run(linearLearner(settings)) },
+    { name: "deep-learning", restart: voter, shutdownMs, run: DeepLearningAgent.run(settings) },
     {
       name: "reinforcement-learning",
       restart: voter,

@@ -11,7 +11,9 @@ import * as NatsBus from "../runtime/NatsBus.ts"
 import * as NatsConnection from "../runtime/NatsConnection.ts"
 import * as NatsRuns from "../runtime/NatsRuns.ts"
 import * as SocketBus from "../runtime/SocketBus.ts"
+import type { ParsedArguments } from "./arguments.ts"
 import { NoNode } from "./errors.ts"
+import { loadSettings } from "./settings.ts"
 
 /** Nodes of this data directory, those with everything first. */
 const nodeFolders = (dataDirectory: string): ReadonlyArray<string> => {
@@ -72,3 +74,13 @@ export const connection = (
 type NatsConnectionError =
   | import("../runtime/errors.ts").NatsUnfit
   | import("../runtime/errors.ts").NatsUnreachable
+
+/** Runs a command against what is running. */
+export const againstRunning =
+  (args: ParsedArguments) =>
+  <E, R>(command: Effect.Effect<void, E, R>) =>
+    Effect.flatMap(loadSettings(args), ({ value }) =>
+      Effect.scoped(
+        Effect.flatMap(Layer.build(connection(value)), (context) => Effect.provide(command, context))
+      )
+    )

@@ -11,10 +11,12 @@ import * as Configuration from "../runtime/Configuration.ts"
 import { exitGivenUp, launchedVariable } from "../runtime/launcher.ts"
 import { keys, type ParsedArguments, parseArguments, shortNames } from "./arguments.ts"
 import * as commands from "./commands.ts"
-import { connection } from "./connection.ts"
+import { againstRunning } from "./connection.ts"
 import { networkCommands } from "./networkCommands.ts"
+import { networksCommand } from "./networks.ts"
 import { endWithReader, write, writeLine } from "./output.ts"
 import { defaultsName, loadSettings } from "./settings.ts"
+import { simulateCommand } from "./simulate.ts"
 import { up } from "./up.ts"
 
 const version = "0.1.0"
@@ -31,14 +33,7 @@ const configurationHelp = [
 ].join("\n")
 
 const build = (args: ParsedArguments) => {
-  /** Runs a command against what is running. */
-  const against = <E, R>(command: Effect.Effect<void, E, R>) =>
-    Effect.flatMap(loadSettings(args), ({ value }) =>
-      Effect.scoped(
-        Effect.flatMap(Layer.build(connection(value)), (context) => Effect.provide(command, context))
-      )
-    )
-
+  const against = againstRunning(args)
   const upCommand = Command.make("up", { json }, (options) =>
     Effect.flatMap(loadSettings(args), (loaded) => up(loaded, options))
   ).pipe(
@@ -135,6 +130,8 @@ const build = (args: ParsedArguments) => {
       stopCommand,
       replayCommand,
       configCommand,
+      networksCommand(args),
+      simulateCommand(args),
       ...networkCommands(args)
     ])
   )

@@ -29,6 +29,7 @@ import {
 } from "../voter/CloseHistory.ts"
 import { describeLoss, Forecast, forecastOf, judge, metricsOf } from "../voter/forecasts.ts"
 import { type Fitted, firstFitEveryBars, type Learner } from "../voter/Learner.ts"
+import { manifestMetadata } from "../voter/ownManifest.ts"
 
 /** As-ofs behind the latest that may still be asked about without going to the context. */
 const lateBars = 32
@@ -69,9 +70,10 @@ const Encoded = Schema.Struct({
     Schema.Struct({ instrument: Schema.String, history: EncodedHistory, open: Schema.Array(OpenRow) })
   )
 })
-type Encoded = typeof Encoded.Type
+export type LinearEncoded = typeof Encoded.Type
+type Encoded = LinearEncoded
 
-interface LinearState {
+export interface LinearState {
   timeFrame: TimeFrame | null
   asOf: number
   /** Of the last event of bars, from 0. */
@@ -208,6 +210,18 @@ export const linearLearner = (settings: Settings): Learner<LinearState, Encoded>
     const judged = yield* judge([...state.forecasts])
     if (judged === undefined) return undefined
     const { coefficients, deviations, intercept, means, rows } = fitted.right
+    const manifest: Fitted["manifest"] = {
+      kind: linearKind,
+      voter: "deep-learning",
+      timeFrame,
+      horizonBars,
+      features,
+      data: { from: firstRowAsOf ?? asOf, to: asOf, rows },
+      fittedAsOf: asOf,
+      configuration: contentHash({ lags, ridge, refitEveryBars, rowsMin, horizonBars, costs }),
+      seed: settings.run.seed,
+      metrics: metricsOf(judged)
+    }
     const artefact = emitLinear({
       means,
       deviations,
@@ -216,24 +230,9 @@ export const linearLearner = (settings: Settings): Learner<LinearState, Encoded>
       calibrator: judged.calibrator,
       featureNames: features.names,
       featureSchemaVersion: features.version,
-      metadata: { fitted_as_of: String(asOf), rows: String(rows) }
+      metadata: { fitted_as_of: String(asOf), rows: String(rows), ...manifestMetadata(manifest) }
     })
-    return {
-      artefact,
-      reason: `fitted to ${rows} rows, ${describeLoss(judged)}`,
-      manifest: {
-        kind: linearKind,
-        voter: "deep-learning",
-        timeFrame,
-        horizonBars,
-        features,
-        data: { from: firstRowAsOf ?? asOf, to: asOf, rows },
-        fittedAsOf: asOf,
-        configuration: contentHash({ ...settings.deepLearning, horizonBars, costs }),
-        seed: settings.run.seed,
-        metrics: metricsOf(judged)
-      }
-    }
+    return { artefact, manifest, reason: `fitted to ${rows} rows, ${describeLoss(judged)}` }
   }
 
   return {

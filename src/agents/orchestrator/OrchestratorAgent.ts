@@ -13,8 +13,8 @@ import {
   type Policy,
   RoundClosed
 } from "../../protocols/Decision.ts"
-import { AmbiguousInstrument, AsOfInFuture, NotReady, UnknownInstrument } from "../../protocols/errors.ts"
-import type { Instrument, InstrumentId } from "../../protocols/Instrument.ts"
+import { AsOfInFuture, NotReady } from "../../protocols/errors.ts"
+import type { InstrumentId } from "../../protocols/Instrument.ts"
 import type { Question } from "../../protocols/Opinion.ts"
 import { BrokerRpcs } from "../../protocols/rpc/BrokerRpcs.ts"
 import { OrchestratorRpcs } from "../../protocols/rpc/OrchestratorRpcs.ts"
@@ -33,6 +33,7 @@ import type { Component } from "../../runtime/Supervisor.ts"
 import { inTrace } from "../../runtime/tracing.ts"
 import { type About, callAgent, enveloped, NodeContext, serveAgent, traceOf } from "../NodeContext.ts"
 import { eventAt, publishEach } from "../publishing.ts"
+import { resolveInstrument } from "../resolveInstrument.ts"
 import type { Settings } from "../Settings.ts"
 import { decisionsTopic } from "../topics.ts"
 import { type AskOptions, askVoters, unasked } from "./askVoters.ts"
@@ -84,28 +85,6 @@ const policyOf = (settings: Settings, instruments: number, paceMs: number | null
     exposureMax: exposureMax / Math.max(instruments, 1),
     stalenessMaxMs: stalenessMaxMs === 0 ? derived : stalenessMaxMs
   }
-}
-
-/** The instrument meant by an id or a symbol. */
-const resolve = (
-  listed: ReadonlyArray<Instrument>,
-  text: string
-): Effect.Effect<InstrumentId, UnknownInstrument | AmbiguousInstrument> => {
-  const wanted = text.toLowerCase()
-  const exact = listed.find(({ id }) => id.toLowerCase() === wanted)
-  const matching =
-    exact === undefined ? listed.filter(({ symbol }) => symbol.toLowerCase() === wanted) : [exact]
-  const [first, second] = matching
-  if (first === undefined) {
-    return new UnknownInstrument({
-      symbol: text.slice(0, 100),
-      known: listed.slice(0, 100).map(({ symbol }) => symbol)
-    })
-  }
-  if (second !== undefined) {
-    return new AmbiguousInstrument({ symbol: text.slice(0, 100), candidates: matching.map(({ id }) => id) })
-  }
-  return Effect.succeed(first.id)
 }
 
 /** As many decisions as fit into one message whatever they hold: a chunk of a stream is sent as one. */
@@ -343,14 +322,16 @@ export const run = (component: Component) =>
 
     const handlers = OrchestratorRpcs.toLayer({
       Decide: ({ asOf, instrument, whatIf: changes }) =>
-        Effect.flatMap(resolve(market.state().listed, instrument), (id) =>
+        Effect.flatMap(resolveInstrument(market.state().listed, instrument), (id) =>
           changes === undefined ? recorded(id, asOf) : whatIf(id, changes)
         ),
       Decisions: ({ follow, instrument, latest }) =>
         Stream.unwrap(
           Effect.gen(function* () {
             const id =
-              instrument === undefined ? undefined : yield* resolve(market.state().listed, instrument)
+              instrument === undefined
+                ? undefined
+                : yield* resolveInstrument(market.state().listed, instrument)
             const from = committee.sequence()
             yield* index.progress.reached(from)
             // What is accepted meanwhile comes with what follows.

@@ -35,6 +35,7 @@ import {
 } from "../voter/CloseHistory.ts"
 import { describeLoss, type Forecast, forecastOf, judge, metricsOf } from "../voter/forecasts.ts"
 import { type Fitted, firstFitEveryBars, type Learner } from "../voter/Learner.ts"
+import { manifestMetadata } from "../voter/ownManifest.ts"
 
 /** Of the baseline features with one lag, those that make the state, and where their bins begin. */
 const stateFeatures = [
@@ -236,6 +237,24 @@ export const qTableLearner = (settings: Settings): Learner<QState, Encoded> => {
     const judged = yield* judge(yield* forecastsOf(courses, training.q, settings))
     if (judged === undefined) return undefined
     const steps = courses.reduce((sum, { split, start }) => sum + split - start, 0)
+    const from = Math.min(...courses.map(({ history, start }) => history.asOfs[start] as number))
+    const manifest: Fitted["manifest"] = {
+      kind: qTableKind,
+      voter: "reinforcement-learning",
+      timeFrame,
+      horizonBars,
+      features,
+      data: { from, to: asOf, rows: steps },
+      fittedAsOf: asOf,
+      configuration: contentHash({
+        ...rl,
+        horizonBars,
+        costs: settings.costs,
+        allowShort: orchestrator.allowShort
+      }),
+      seed: settings.run.seed,
+      metrics: metricsOf(judged)
+    }
     const artefact = emitQTable({
       thresholds,
       positions: { count: positionCount, flat },
@@ -243,30 +262,10 @@ export const qTableLearner = (settings: Settings): Learner<QState, Encoded> => {
       calibrator: judged.calibrator,
       featureNames: features.names,
       featureSchemaVersion: features.version,
-      metadata: { fitted_as_of: String(asOf), bars: String(steps) }
+      metadata: { fitted_as_of: String(asOf), bars: String(steps), ...manifestMetadata(manifest) }
     })
-    const from = Math.min(...courses.map(({ history, start }) => history.asOfs[start] as number))
-    return {
-      artefact,
-      reason: `trained on ${steps} bars for ${rl.episodes} episodes, ${describeLoss(judged)}`,
-      manifest: {
-        kind: qTableKind,
-        voter: "reinforcement-learning",
-        timeFrame,
-        horizonBars,
-        features,
-        data: { from, to: asOf, rows: steps },
-        fittedAsOf: asOf,
-        configuration: contentHash({
-          ...rl,
-          horizonBars,
-          costs: settings.costs,
-          allowShort: orchestrator.allowShort
-        }),
-        seed: settings.run.seed,
-        metrics: metricsOf(judged)
-      }
-    }
+    const reason = `trained on ${steps} bars for ${rl.episodes} episodes, ${describeLoss(judged)}`
+    return { artefact, manifest, reason }
   }
 
   return {

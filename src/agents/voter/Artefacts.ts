@@ -8,8 +8,8 @@ import { Limits } from "../../protocols/wire/Limits.ts"
 import type * as BusRpcClient from "../../runtime/BusRpcClient.ts"
 import type { Fitted } from "./Learner.ts"
 
-/** Artefacts kept in memory: what serves, what served before, and one that is being asked about again. */
-const cachedMax = 4
+/** Artefacts kept in memory: what serves, what served before, networks, and one that is being asked about again. */
+const cachedMax = 16
 
 export const make = (
   manager: BusRpcClient.ClientOf<typeof ModelManagerRpcs>,
@@ -47,26 +47,35 @@ export const make = (
       return keep(digest, bytes)
     })
 
-  /** Publishes a model and makes it serve in the place of the one that does. */
-  const deploy = (alias: string, fitted: Fitted, active: Deployment | null) =>
+  /** Takes a model to the model manager, where it serves nothing yet. */
+  const publish = (fitted: Fitted, parent: string | null) =>
     Effect.gen(function* () {
-      const { artefact, reason } = fitted
+      const { artefact } = fitted
       const digest = sha256(artefact)
-      const parent = active?.version ?? null
       const manifest: ModelManifest = { ...fitted.manifest, digest, bytes: artefact.byteLength, parent }
       for (let offset = 0; offset < artefact.byteLength; offset += Limits.artefactChunkBytes) {
         const chunk = artefact.subarray(offset, offset + Limits.artefactChunkBytes)
-        yield* control.Publish({ manifest, offset, chunk })
+        const { complete } = yield* control.Publish({ manifest, offset, chunk })
+        // It was there already.
+        if (complete) break
       }
       keep(digest, artefact)
-      return yield* control.Activate({
-        alias,
-        version: digest,
-        expected: active?.version ?? null,
-        since: manifest.fittedAsOf,
-        reason
-      })
+      return manifest
     })
 
-  return { fetch, deploy, active: (alias: string) => manager.Active({ alias }) }
+  /** Makes a version serve in the place of the one that does. */
+  const activate = (
+    alias: string,
+    version: string,
+    active: Deployment | null,
+    why: { readonly since: number; readonly reason: string }
+  ) => control.Activate({ alias, version, expected: active?.version ?? null, ...why })
+
+  /** Publishes a model and makes it serve in the place of the one that does. */
+  const deploy = (alias: string, fitted: Fitted, active: Deployment | null, since?: number) =>
+    Effect.flatMap(publish(fitted, active?.version ?? null), ({ digest, fittedAsOf }) =>
+      activate(alias, digest, active, { since: since ?? fittedAsOf, reason: fitted.reason })
+    )
+
+  return { fetch, publish, activate, deploy, active: (alias: string) => manager.Active({ alias }) }
 }

@@ -2,6 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, Fiber, Schema } from "effect"
 import { linearLearner } from "../../../src/agents/deep-learning/LinearLearner.ts"
 import type { ModelHost, OpinionBatch, OpinionBatchResult } from "../../../src/agents/model-host/ModelHost.ts"
+import { runRows } from "../../../src/agents/model-host/RowRuns.ts"
 import { makeAnswering } from "../../../src/agents/voter/answering.ts"
 import { windowCloses } from "../../../src/market/Features.ts"
 import type { Bar } from "../../../src/protocols/Bar.ts"
@@ -50,7 +51,9 @@ const hostThat = (change: (result: OpinionBatchResult) => void = () => undefined
         const result: OpinionBatchResult = {
           probabilities: new Float32Array(rows * 3),
           expectedReturn: new Float32Array(rows),
-          spread: new Float32Array(rows)
+          spread: new Float32Array(rows),
+          score: new Float32Array(rows),
+          more: []
         }
         for (let row = 0; row < rows; row++) {
           const features = batch.features.subarray(row * columns, (row + 1) * columns)
@@ -88,7 +91,7 @@ const answeringAfter = ({
     learner,
     state: () => state,
     known: known ?? Progress.make(asOfAt(bars - 1)),
-    host,
+    run: (asked, rows) => runRows(host, asked, rows),
     fetch: () => Effect.succeed(new Uint8Array()),
     active: () => active,
     barsOf: barsOf ?? (() => Effect.succeed([]))
@@ -182,7 +185,7 @@ describe("answering questions", () => {
       learner,
       state: () => state,
       known: Progress.make(asOfAt(count - 1)),
-      host: hostThat().host,
+      run: (asked, rows) => Effect.orDie(runRows(hostThat().host, asked, rows)),
       fetch: () => Effect.succeed(new Uint8Array()),
       active: () => deployment,
       barsOf: () => Effect.succeed([])

@@ -1,0 +1,121 @@
+/**
+ * Which networks there are and which model votes: a fold over the models' events.
+ *
+ * Every network has an alias of its own, `deep-learning/network-lstm/1m`, under which its latest sound version can be
+ * asked. `deep-learning/serving/1m` names what votes: a network that was shown to be better than the linear forecaster.
+ * Where it names none, the linear forecaster votes.
+ */
+import { linearKind } from "../../learning/LinearOpinion.ts"
+import type { Deployment, ModelEvent, ModelManifest } from "../../protocols/Model.ts"
+import { type ModelStanding, NetworkModel } from "../../protocols/Prediction.ts"
+import type { TimeFrame } from "../../protocols/TimeFrame.ts"
+
+const prefix = "network-"
+
+export interface Deployed {
+  /** Of networks, by digest. */
+  readonly manifests: Map<string, ModelManifest>
+  /** The latest of the linear forecaster. */
+  linear: ModelManifest | undefined
+  /** Of this agent, by alias. */
+  readonly deployments: Map<string, Deployment>
+}
+
+export const noneDeployed = (): Deployed => ({
+  manifests: new Map(),
+  linear: undefined,
+  deployments: new Map()
+})
+
+export const networkKindOf = (model: NetworkModel): string => `${prefix}${model}`
+
+/** The network that artefacts of a kind are of. */
+export const modelOfKind = (kind: string): NetworkModel | undefined =>
+  NetworkModel.literals.find((model) => networkKindOf(model) === kind)
+
+export const networkAlias = (model: NetworkModel, timeFrame: TimeFrame): string =>
+  `deep-learning/${networkKindOf(model)}/${timeFrame}`
+
+export const servingAlias = (timeFrame: TimeFrame): string => `deep-learning/serving/${timeFrame}`
+
+/** Changes it in place. */
+export const evolveDeployed = (deployed: Deployed, event: ModelEvent): Deployed => {
+  switch (event.type) {
+    case "VersionPublished": {
+      if (modelOfKind(event.payload.kind) !== undefined)
+        deployed.manifests.set(event.payload.digest, event.payload)
+      if (event.payload.voter === "deep-learning" && event.payload.kind === linearKind) {
+        deployed.linear = event.payload
+      }
+      break
+    }
+    case "DeploymentActivated": {
+      if (event.payload.alias.startsWith("deep-learning/")) {
+        deployed.deployments.set(event.payload.alias, event.payload)
+      }
+      break
+    }
+    case "VersionRetired":
+      deployed.manifests.delete(event.payload.digest)
+  }
+  return deployed
+}
+
+export const networkDeployment = ({ deployments }: Deployed, model: NetworkModel, timeFrame: TimeFrame) =>
+  deployments.get(networkAlias(model, timeFrame))
+
+/** The network that votes, if one does. */
+export const champion = ({ deployments, manifests }: Deployed, timeFrame: TimeFrame) => {
+  const deployment = deployments.get(servingAlias(timeFrame))
+  const manifest = deployment === undefined ? undefined : manifests.get(deployment.version)
+  return deployment === undefined || manifest === undefined ? undefined : { deployment, manifest }
+}
+
+/**
+ * The version of the same network before the one that votes: the one that it was made in the place of. What is deployed
+ * under the network's name may be a later one, which does not vote.
+ */
+export const beforeChampion = (deployed: Deployed, timeFrame: TimeFrame): string | null => {
+  const votes = champion(deployed, timeFrame)?.manifest
+  const before = votes?.parent == null ? undefined : deployed.manifests.get(votes.parent)
+  return before !== undefined && before.kind === votes?.kind ? before.digest : null
+}
+
+/** Every model that can be asked, the linear forecaster first. */
+export const standingsOf = (
+  deployed: Deployed,
+  linear: Deployment | null,
+  timeFrame: TimeFrame | null,
+  horizonBars: number
+): ReadonlyArray<ModelStanding> => {
+  const all: Array<ModelStanding> = []
+  if (linear !== null && timeFrame !== null) {
+    const { reason, since, version } = linear
+    all.push({
+      model: "linear",
+      timeFrame,
+      version,
+      horizonBars,
+      since,
+      isServing: champion(deployed, timeFrame) === undefined,
+      metrics: deployed.linear?.digest === version ? deployed.linear.metrics : [],
+      reason
+    })
+  }
+  for (const [alias, { reason, since, version }] of deployed.deployments) {
+    const manifest = deployed.manifests.get(version)
+    const model = modelOfKind(manifest?.kind ?? "")
+    if (manifest === undefined || model === undefined || alias === servingAlias(manifest.timeFrame)) continue
+    all.push({
+      model,
+      timeFrame: manifest.timeFrame,
+      version,
+      horizonBars: manifest.horizonBars,
+      since,
+      isServing: champion(deployed, manifest.timeFrame)?.deployment.version === version,
+      metrics: manifest.metrics,
+      reason
+    })
+  }
+  return all
+}

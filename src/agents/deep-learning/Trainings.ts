@@ -1,0 +1,323 @@
+/**
+ * Trains, deploys and reviews the networks of the agent, one at a time.
+ *
+ * A network is deployed under its own name whenever the model manager takes it. It votes in the place of the linear
+ * forecaster only after it was shown to be better on what was held out: the 95% intervals of its loss differences to the
+ * linear forecaster and to the base rate lie below zero, and no network that votes already does better on the same rows.
+ * On matured outcomes calibrators are learned again, and a network that has become worse than what voted before it, or
+ * than the base rate by more than is allowed, votes no longer.
+ *
+ * What can go wrong: everything that can go wrong with a training; what serves serves on.
+ */
+import { Effect, Either } from "effect"
+import { logLosses } from "../../learning/evaluation/ClassMetrics.ts"
+import { mean } from "../../learning/evaluation/Scoring.ts"
+import { sides } from "../../learning/ScoreCalibrator.ts"
+import { ArtefactRefused, NotReady } from "../../protocols/errors.ts"
+import type { Deployment } from "../../protocols/Model.ts"
+import type { NetworkModel, TrainingEvent } from "../../protocols/Prediction.ts"
+import { type TimeFrame, toMs } from "../../protocols/TimeFrame.ts"
+import { truncateReason } from "../../protocols/wire/Ids.ts"
+import { sha256 } from "../../protocols/wire/Json.ts"
+import type { Settings } from "../Settings.ts"
+import { runRowsOf } from "../training/evaluateModel.ts"
+import { checkModel } from "../training/ModelFile.ts"
+import { barsBeforeOf, type ModelInput } from "../training/ModelInput.ts"
+import { openModel } from "../training/ModelRun.ts"
+import type { Voter } from "../voter/Addition.ts"
+import type { Fitted } from "../voter/Learner.ts"
+import type { DeepState } from "./DeepLearner.ts"
+import {
+  champion,
+  type Deployed,
+  evolveDeployed,
+  modelOfKind,
+  networkAlias,
+  networkDeployment,
+  servingAlias
+} from "./Deployed.ts"
+import { history } from "./history.ts"
+import {
+  askMatured,
+  compareMatured,
+  maturedRows,
+  type Recalibration,
+  type Reviewed,
+  recalibrated,
+  recalibration
+} from "./review.ts"
+import {
+  type HistoryTrained,
+  type TrainingPlace,
+  type TrainingRequest,
+  trainOnHistory
+} from "./trainOnHistory.ts"
+
+/** Bars before the latest that a review looks at. */
+const reviewBarsMax = 2_000
+/** Metric of a version that was calibrated anew: up to when its network had learned. */
+const learnedTo = "learned-to"
+
+export interface TrainingParts {
+  readonly voter: Voter<DeepState>
+  readonly settings: Settings
+  readonly deployed: Deployed
+  readonly directory: string
+  readonly programs: TrainingPlace["programs"]
+}
+
+type Tell = (event: TrainingEvent) => Effect.Effect<unknown>
+
+export const makeTrainings = ({ deployed, directory, programs, settings, voter }: TrainingParts) => {
+  const { artefacts, context } = voter
+  const { costs, models, orchestrator, run } = settings
+  const modelHost = {
+    script: programs.modelHost,
+    memoryBytesMax: models.hostMemoryBytesMax,
+    runMsMax: models.runMsMax
+  }
+  let going: TrainingRequest | undefined
+  /** As-of of the latest try at each network of the feed's time frame. */
+  const tried = new Map<NetworkModel, number>()
+
+  /** What was done is known before it comes back from the journal. */
+  const note = (deployment: Deployment) => {
+    deployed.deployments.set(deployment.alias, deployment)
+    return deployment
+  }
+
+  const place = (own: TimeFrame): TrainingPlace => ({
+    settings,
+    context,
+    own,
+    directory,
+    programs,
+    instruments: voter.state().windows.instruments
+  })
+
+  const publish = (fitted: Fitted, parent: string | null) =>
+    Effect.map(artefacts.publish(fitted, parent), (manifest) => {
+      deployed.manifests.set(manifest.digest, manifest)
+      return manifest
+    })
+
+  /** Deploys a network under its own name; false where the model manager refuses it. */
+  const deploy = (fitted: Fitted, since?: number) =>
+    Effect.gen(function* () {
+      const { kind, timeFrame } = fitted.manifest
+      const model = modelOfKind(kind)
+      if (model === undefined) return false
+      const active = networkDeployment(deployed, model, timeFrame)
+      const { digest, fittedAsOf } = yield* publish(fitted, active?.version ?? null)
+      const why = { since: since ?? fittedAsOf, reason: fitted.reason }
+      return yield* artefacts.activate(networkAlias(model, timeFrame), digest, active ?? null, why).pipe(
+        Effect.map(note),
+        Effect.as(true),
+        Effect.catchTag("ArtefactRefused", (refused) => Effect.as(Effect.logInfo(refused.message), false))
+      )
+    })
+
+  const vote = (timeFrame: TimeFrame, version: string, since: number, reason: string) =>
+    Effect.map(
+      artefacts.activate(
+        servingAlias(timeFrame),
+        version,
+        deployed.deployments.get(servingAlias(timeFrame)) ?? null,
+        { since, reason: truncateReason(reason) }
+      ),
+      note
+    )
+
+  /** How a version sees bars, and how many rows of them at a time. */
+  const reviewedAs = (artefact: Uint8Array): Either.Either<Omit<Reviewed, "ask">, ArtefactRefused> =>
+    Either.gen(function* () {
+      const refused = (reason: string) => new ArtefactRefused({ digest: sha256(artefact), reason })
+      const { input, trained } = yield* Either.mapLeft(checkModel(artefact), refused)
+      if (input === undefined) return yield* Either.left(refused("it cannot see bars"))
+      return { input, rowsMax: runRowsOf({ trained }) }
+    })
+
+  /** What versions say of rows that have matured, each in a process that answers nobody else. */
+  const answersOf = (version: string, rows: Parameters<typeof askMatured>[1]) =>
+    Effect.gen(function* () {
+      const bytes = yield* artefacts.fetch(version)
+      const seen = yield* reviewedAs(bytes)
+      return yield* Effect.scoped(
+        Effect.flatMap(openModel({ bytes, path: version.slice(0, 12) }, modelHost), (ask) =>
+          askMatured({ ...seen, ask }, rows)
+        )
+      )
+    })
+
+  const inputOf = (version: string) =>
+    Effect.map(Effect.flatMap(artefacts.fetch(version), reviewedAs), ({ input }) => input)
+
+  /** Whether the network that votes does better on the rows that were held out from a new one. */
+  const isOutdone = (trained: HistoryTrained) =>
+    Effect.gen(function* () {
+      const { horizonBars, timeFrame } = trained.manifest
+      const votes = champion(deployed, timeFrame)
+      if (votes === undefined || trained.logLoss === undefined) return false
+      const { version } = votes.deployment
+      const { from, instruments } = trained.heldOut
+      const barsBefore = barsBeforeOf(yield* inputOf(version))
+      const rows = yield* maturedRows(instruments, from - 1, { barsBefore, horizonBars, costs })
+      const { probabilities } = yield* answersOf(version, rows)
+      const losses = logLosses(Float64Array.from(probabilities), rows.label, sides.length)
+      return Either.isRight(losses) && mean(losses.right) <= trained.logLoss
+    })
+
+  const promote = (trained: HistoryTrained, version: string) =>
+    Effect.gen(function* () {
+      const { fittedAsOf, timeFrame } = trained.manifest
+      if (!trained.isBetter || (yield* isOutdone(trained))) return false
+      const linear = voter.active()
+      const isOwnFrame = linear?.alias.endsWith(`/${timeFrame}`) === true
+      if (isOwnFrame && deployed.deployments.get(servingAlias(timeFrame)) === undefined) {
+        yield* vote(
+          timeFrame,
+          linear.version,
+          linear.since,
+          "the linear forecaster votes until a network does better"
+        )
+      }
+      yield* vote(timeFrame, version, fittedAsOf, trained.reason)
+      return true
+    })
+
+  const train = (own: TimeFrame, request: TrainingRequest, tell: Tell) =>
+    Effect.gen(function* () {
+      if (going !== undefined) {
+        const { model, timeFrame } = going
+        return yield* new NotReady({
+          reason: `the ${model} of ${timeFrame} is being trained, and there is one at a time`
+        })
+      }
+      going = request
+      if (toMs(own) === toMs(request.timeFrame)) tried.set(request.model, request.asOf)
+      yield* Effect.gen(function* () {
+        const trained = yield* trainOnHistory(place(own), request, tell)
+        const isDeployed = yield* deploy(trained)
+        const version = sha256(trained.artefact)
+        const isServing = isDeployed && (yield* promote(trained, version))
+        yield* Effect.logInfo(`The ${request.model} of ${request.timeFrame}: ${trained.reason}`)
+        const { metrics } = trained.manifest
+        yield* tell({ _tag: "Trained", version, metrics, isDeployed, isServing, reason: trained.reason })
+      }).pipe(
+        Effect.ensuring(
+          Effect.sync(() => {
+            going = undefined
+          })
+        )
+      )
+    })
+
+  /** Up to when the network of a version had learned. */
+  const learnedToOf = (deployment: Deployment): number => {
+    const metrics = deployed.manifests.get(deployment.version)?.metrics ?? []
+    return metrics.find(({ name }) => name === learnedTo)?.value ?? deployment.since
+  }
+
+  const rowsSince = (own: TimeFrame, timeFrame: TimeFrame, asOf: number, since: number, input: ModelInput) =>
+    Effect.gen(function* () {
+      const count =
+        Math.min(reviewBarsMax, Math.ceil((asOf - since) / toMs(timeFrame))) + barsBeforeOf(input) + 1
+      const series = yield* Effect.forEach(voter.state().windows.instruments, (instrument) =>
+        history(context, { instrument, own, timeFrame, asOf }, count)
+      )
+      const { horizonBars } = orchestrator
+      return yield* maturedRows(series, since, { barsBefore: barsBeforeOf(input), horizonBars, costs })
+    })
+
+  /** A network with a calibrator that was learned from what has matured since it was trained. */
+  const calibrateAnew = (own: TimeFrame, deployment: Deployment, asOf: number) =>
+    Effect.gen(function* () {
+      const { alias, version } = deployment
+      const manifest = deployed.manifests.get(version)
+      if (manifest === undefined) return
+      const since = learnedToOf(deployment)
+      const rows = yield* rowsSince(own, manifest.timeFrame, asOf, since, yield* inputOf(version))
+      if (rows.rows === 0) return
+      const better: Recalibration | undefined = yield* recalibration(yield* answersOf(version, rows), rows)
+      if (better === undefined) return
+      const artefact = recalibrated(yield* artefacts.fetch(version), better.calibrator)
+      if (artefact === undefined) return
+      const fitted: Fitted = {
+        artefact,
+        manifest: {
+          ...manifest,
+          fittedAsOf: asOf,
+          metrics: [
+            ...manifest.metrics.filter(({ name }) => name !== learnedTo && !name.startsWith("matured-")),
+            { name: learnedTo, value: since },
+            { name: "matured-outcomes", value: better.outcomes },
+            { name: "matured-log-loss", value: better.after },
+            { name: "matured-log-loss-before", value: better.before }
+          ]
+        },
+        reason: `calibrated on ${better.outcomes} matured outcomes: log loss ${better.after.toFixed(4)} after ${better.before.toFixed(4)}`
+      }
+      const next = yield* publish(fitted, version)
+      const why = { since: asOf, reason: fitted.reason }
+      yield* Effect.map(artefacts.activate(alias, next.digest, deployment, why), note)
+      if (champion(deployed, manifest.timeFrame)?.deployment.version === version) {
+        yield* vote(manifest.timeFrame, next.digest, asOf, fitted.reason)
+      }
+    })
+
+  /** The network that votes, beside what voted before it; it goes where it has become worse. */
+  const judgeChampion = (own: TimeFrame, timeFrame: TimeFrame, asOf: number) =>
+    Effect.gen(function* () {
+      const votes = champion(deployed, timeFrame)
+      const linear = voter.active()
+      if (votes === undefined || linear === null) return
+      const { previous, since, version } = votes.deployment
+      const inputs = [yield* inputOf(version), yield* inputOf(previous ?? linear.version)] as const
+      const longest = barsBeforeOf(inputs[0]) > barsBeforeOf(inputs[1]) ? inputs[0] : inputs[1]
+      const rows = yield* rowsSince(own, timeFrame, asOf, since, longest)
+      if (rows.rows === 0) return
+      const compared = yield* compareMatured(
+        yield* answersOf(version, rows),
+        yield* answersOf(previous ?? linear.version, rows),
+        rows,
+        { horizonBars: orchestrator.horizonBars, seed: run.seed }
+      )
+      if (compared === undefined) return
+      const excess = compared.serving - compared.baseRate
+      if (!compared.isWorse && excess <= models.rollbackThreshold) return
+      const why = compared.isWorse
+        ? `its log loss ${compared.serving.toFixed(4)} is higher than the ${compared.before.toFixed(4)} of what voted before`
+        : `its log loss exceeds the base rate's by ${excess.toFixed(4)}, ${models.rollbackThreshold} is allowed`
+      const reason = `on ${compared.outcomes} matured outcomes ${why}`
+      yield* Effect.logWarning(`The network ${version.slice(0, 12)} votes no longer: ${reason}`)
+      yield* vote(timeFrame, linear.version, asOf, reason)
+    })
+
+  return {
+    train,
+    deploy,
+    isBusy: () => going !== undefined,
+    lastTry: (model: NetworkModel, own: TimeFrame) => {
+      const deployment = networkDeployment(deployed, model, own)
+      const learned = deployment === undefined ? Number.NEGATIVE_INFINITY : learnedToOf(deployment)
+      const last = Math.max(learned, tried.get(model) ?? Number.NEGATIVE_INFINITY)
+      return Number.isFinite(last) ? last : undefined
+    },
+    /** All networks of the feed's time frame. */
+    review: (own: TimeFrame, asOf: number) =>
+      Effect.gen(function* () {
+        yield* judgeChampion(own, own, asOf)
+        for (const [alias, deployment] of [...deployed.deployments]) {
+          const manifest = deployed.manifests.get(deployment.version)
+          if (alias === servingAlias(own) || manifest?.timeFrame !== own) continue
+          yield* calibrateAnew(own, deployment, asOf)
+        }
+      }),
+    /** What the models' stream says. */
+    onModels: (event: Parameters<typeof evolveDeployed>[1]) => {
+      evolveDeployed(deployed, event)
+    }
+  }
+}
+
+export type Trainings = ReturnType<typeof makeTrainings>

@@ -1,0 +1,114 @@
+/**
+ * Bars that the context has kept, as columns, in the time frame that is asked for. Only bars that were visible at the
+ * as-of are given out by the context, and of a longer time frame only intervals that were over.
+ *
+ * What can go wrong: the context does not answer (its errors); too few bars for a single one of the time frame
+ * (TimeFrameUnfit).
+ */
+import { Effect, type Either, Schedule } from "effect"
+import { aggregateBars } from "../../market/aggregateBars.ts"
+import type { BarSeries } from "../../market/BarSeries.ts"
+import { countGaps } from "../../market/BarSpacing.ts"
+import type { TimeFrameUnfit } from "../../market/errors.ts"
+import type { Bar } from "../../protocols/Bar.ts"
+import type { Instrument } from "../../protocols/Instrument.ts"
+import type { ContextRpcs } from "../../protocols/rpc/ContextRpcs.ts"
+import { type TimeFrame, toMs } from "../../protocols/TimeFrame.ts"
+import type * as BusRpcClient from "../../runtime/BusRpcClient.ts"
+import { breathe } from "../../runtime/breathe.ts"
+import { seriesOf } from "./BarWindows.ts"
+
+/** Bars of one answer of the context: decoding more of them at a time would hold up everything else. */
+const barsPerCall = 250
+
+export type Context = BusRpcClient.ClientOf<typeof ContextRpcs>
+
+/** Between two looks at how far the context is, and for how long. */
+const lookAgain = Schedule.upTo(Schedule.spaced("20 millis"), "10 seconds")
+
+/** Waits until the context has the bars of an as-of; not for ever: then it is asked for what it has. */
+export const contextReached = (context: Context, asOf: number) =>
+  Effect.repeat(context.Latest({ type: "bar" }), {
+    schedule: lookAgain,
+    until: (item) => item !== null && item.occurredAt >= asOf
+  }).pipe(Effect.asVoid)
+
+/** How many bars of the feed one of the time frame is made of. */
+export const barsPerBar = (own: TimeFrame, wanted: TimeFrame): number => Math.ceil(toMs(wanted) / toMs(own))
+
+/** The last `count` bars of the feed's own time frame that were visible at an as-of, oldest first; fewer where there are fewer. */
+export const lastBars = (
+  context: Context,
+  question: { readonly instrument: Instrument; readonly timeFrame: TimeFrame; readonly asOf: number },
+  count: number
+) =>
+  Effect.gen(function* () {
+    const pages: Array<ReadonlyArray<Bar>> = []
+    let { asOf } = question
+    for (let wanted = count; wanted > 0 && asOf >= 0; ) {
+      const page = yield* context.Bars({
+        instrument: question.instrument.id,
+        timeFrame: question.timeFrame,
+        asOf,
+        count: Math.min(wanted, barsPerCall)
+      })
+      const [first] = page
+      if (first === undefined) break
+      pages.unshift(page)
+      wanted -= page.length
+      asOf = first.closeTime - 1
+      yield* breathe
+    }
+    return pages.flat()
+  })
+
+/** The last bars of a series; all of them where it has no more. */
+const tailOf = (series: BarSeries, count: number): BarSeries => {
+  const from = series.close.length - count
+  if (from <= 0) return series
+  const { closeOnly, instrument, timeFrame, volume } = series
+  const openTime = series.openTime.slice(from)
+  const close = series.close.slice(from)
+  const prices = (column: Float64Array) => (closeOnly ? close : column.slice(from))
+  return {
+    ...countGaps(openTime, timeFrame, instrument.calendar),
+    instrument,
+    timeFrame,
+    closeOnly,
+    openTime,
+    open: prices(series.open),
+    high: prices(series.high),
+    low: prices(series.low),
+    close,
+    volume: volume === null ? null : volume.slice(from)
+  }
+}
+
+/** Bars of the wanted time frame, the last `count` of them. */
+export const history = (
+  context: Context,
+  question: {
+    readonly instrument: Instrument
+    /** The feed's. */
+    readonly own: TimeFrame
+    readonly timeFrame: TimeFrame
+    readonly asOf: number
+  },
+  count: number
+) =>
+  Effect.gen(function* () {
+    const { asOf, instrument, own, timeFrame } = question
+    const perBar = barsPerBar(own, timeFrame)
+    // One more, for the interval that the first of them may be in the middle of.
+    const bars = yield* lastBars(
+      context,
+      { instrument, timeFrame: own, asOf },
+      (count + 1) * perBar - (perBar === 1 ? 1 : 0)
+    )
+    const made: Either.Either<BarSeries, TimeFrameUnfit> = aggregateBars(
+      seriesOf(instrument, own, bars),
+      timeFrame
+    )
+    // Intervals that bars are missing from take fewer of them: there may be more intervals than were asked for.
+    return tailOf(yield* made, count)
+  })

@@ -1,0 +1,144 @@
+/**
+ * What has become of a model's answers: on outcomes that have matured since it was made, its calibrator is learned again,
+ * and what votes is compared with what voted before.
+ *
+ * The rows follow from the bars, and the scores from the artefact, so that the same bars and the same version come to the
+ * same review, whatever was asked meanwhile.
+ *
+ * What can go wrong: too few outcomes for a judgement (undefined), what the model host says (ModelFileUnfit,
+ * ChildFailed), a feature that is not finite (FeatureNotFinite).
+ */
+import { Effect, Either } from "effect"
+import { logLosses } from "../../learning/evaluation/ClassMetrics.ts"
+import { compareModels } from "../../learning/evaluation/ComparisonTable.ts"
+import { mean } from "../../learning/evaluation/Scoring.ts"
+import { decode, encode } from "../../learning/onnx/OnnxFile.ts"
+import { recalibrate } from "../../learning/recalibrate.ts"
+import { type Calibrator, calibratorDefaults, sides } from "../../learning/ScoreCalibrator.ts"
+import type { BarSeries } from "../../market/BarSeries.ts"
+import { stepwise } from "../../runtime/breathe.ts"
+import { calibrate, forecastsOf, ratesOf } from "../training/HeldOut.ts"
+import { barsBeforeOf, inputSchema, inputsOf, type ModelInput } from "../training/ModelInput.ts"
+import { type AskModel, askRows, type ModelAnswers } from "../training/ModelRun.ts"
+import { pickRows, type QuestionOptions, type QuestionRows, questionRows } from "../training/QuestionRows.ts"
+import { overlapOf } from "../training/trainNetwork.ts"
+
+/** Share of the outcomes that a new calibrator is judged on before it is fitted to all of them. */
+const heldOutShare = 1 / 3
+const rowsMin = Math.ceil(calibratorDefaults.minOutcomes / (1 - heldOutShare))
+
+const part = (rows: QuestionRows, from: number, to: number): QuestionRows =>
+  pickRows(
+    rows,
+    Uint32Array.from({ length: to - from }, (_, i) => from + i)
+  )
+
+/** Questions whose as-of lies behind an instant, and which have matured. */
+export const maturedRows = (
+  instruments: ReadonlyArray<BarSeries>,
+  since: number,
+  options: Omit<QuestionOptions, "matured">
+): Effect.Effect<QuestionRows> =>
+  Effect.map(stepwise(questionRows(instruments, { ...options, matured: true })), (rows) =>
+    pickRows(
+      rows,
+      Uint32Array.from([...rows.asOf.keys()].filter((row) => (rows.asOf[row] as number) > since))
+    )
+  )
+
+/** A model as the review asks it. */
+export interface Reviewed {
+  readonly input: ModelInput
+  readonly ask: AskModel
+  /** Rows of one run. */
+  readonly rowsMax: number
+}
+
+/** What a model says of rows. */
+export const askMatured = ({ ask, input, rowsMax }: Reviewed, rows: QuestionRows) =>
+  Effect.gen(function* () {
+    const fill = yield* yield* stepwise(inputsOf(input, rows.instruments))
+    return yield* askRows(ask, rows, inputSchema(input).names.length, fill, rowsMax)
+  })
+
+export interface Recalibration {
+  readonly calibrator: Calibrator
+  readonly outcomes: number
+  /** Mean log loss on the latest third, of the calibrator that there was and of one that had seen those before. */
+  readonly before: number
+  readonly after: number
+}
+
+/** A calibrator learned from matured outcomes; undefined where there are too few, or the one that there is does better. */
+export const recalibration = (answers: ModelAnswers, rows: QuestionRows) =>
+  Effect.gen(function* () {
+    if (rows.rows < rowsMin) return undefined
+    const cut = rows.rows - Math.floor(rows.rows * heldOutShare)
+    const [early, late] = [part(rows, 0, cut), part(rows, cut, rows.rows)]
+    const scores = Float64Array.from(answers.score)
+    const seen = yield* stepwise(calibrate(scores.subarray(0, cut), early))
+    const all = yield* stepwise(calibrate(scores, rows))
+    if (Either.isLeft(seen) || Either.isLeft(all)) return undefined
+    const said = forecastsOf(seen.right, scores.subarray(cut), late).probabilities
+    const lossOf = (probabilities: ArrayLike<number>) =>
+      Either.map(logLosses(Float64Array.from(probabilities), late.label, sides.length), mean)
+    const losses = Either.all([lossOf(answers.probabilities.subarray(sides.length * cut)), lossOf(said)])
+    if (Either.isLeft(losses)) return undefined
+    const [before, after] = losses.right
+    return after < before
+      ? ({ calibrator: all.right, outcomes: rows.rows, before, after } satisfies Recalibration)
+      : undefined
+  })
+
+/** The artefact with another calibrator. */
+export const recalibrated = (artefact: Uint8Array, calibrator: Calibrator): Uint8Array | undefined => {
+  const changed = Either.flatMap(decode(artefact), (model) => recalibrate(model, calibrator))
+  return Either.isLeft(changed) ? undefined : encode(changed.right)
+}
+
+export interface Comparison {
+  readonly outcomes: number
+  /** Mean log loss of what votes, of what voted before it, and of the base rate of these outcomes. */
+  readonly serving: number
+  readonly before: number
+  readonly baseRate: number
+  /** Whether the 95% interval of the difference says that what voted before is better. */
+  readonly isWorse: boolean
+}
+
+/** What votes beside what voted before, on the same matured outcomes; undefined where there are too few. */
+export const compareMatured = (
+  serving: ModelAnswers,
+  before: ModelAnswers,
+  rows: QuestionRows,
+  options: { readonly horizonBars: number; readonly seed: number }
+) =>
+  Effect.gen(function* () {
+    if (rows.rows < rowsMin) return undefined
+    const judged = ({ probabilities }: ModelAnswers, model: string) =>
+      Either.map(logLosses(Float64Array.from(probabilities), rows.label, sides.length), (losses) => ({
+        model,
+        losses,
+        metrics: []
+      }))
+    const both = Either.all([judged(before, "before"), judged(serving, "serving"), ratesOf(rows)])
+    if (Either.isLeft(both)) return undefined
+    const [one, other, rates] = both.right
+    const table = yield* stepwise(
+      compareModels(one, [other], {
+        overlap: overlapOf(rows.instruments, options.horizonBars),
+        key: [options.seed, "review", rows.asOf.at(-1) ?? 0]
+      })
+    )
+    return {
+      outcomes: rows.rows,
+      serving: mean(other.losses),
+      before: mean(one.losses),
+      baseRate: mean(Float64Array.from(rows.label, (side) => -Math.log(rates[side] as number))),
+      isWorse: table.rows.at(-1)?.verdict === "loses to the baseline"
+    } satisfies Comparison
+  })
+
+/** As of which review needs bars: those that the rows since an instant see and mature in. */
+export const barsToReview = (input: ModelInput, sinceBars: number): number =>
+  barsBeforeOf(input) + sinceBars + 1
