@@ -10,6 +10,7 @@ import { rounds } from "./rounds.ts"
 import { peer, rpc } from "./rpc.ts"
 import { startup } from "./startup.ts"
 import { print, printMachine, rootOf } from "./support/report.ts"
+import { trainingLoad } from "./trainingLoad.ts"
 import { trees } from "./trees.ts"
 import { trmSudoku } from "./trmSudoku.ts"
 
@@ -24,6 +25,7 @@ const benches = [
   providers,
   compression,
   forecast,
+  trainingLoad,
   trees,
   trmSudoku
 ]

@@ -31,7 +31,7 @@ const alone = async (dataDirectory: string, agent: string, windowMs: number) => 
   const models = join(runDirectory(dataDirectory) ?? "", "models")
   const artefact = readdirSync(models)
     .map((name) => readFileSync(join(models, name)))
-    .find((bytes) => bytes.includes(agent === "deep-learning" ? "linear" : "q-table"))
+    .find((bytes) => bytes.includes(agent === "deep-learning" ? '"kind":"linear"' : '"kind":"q-table"'))
   if (artefact === undefined) throw new Error(`no artefact of ${agent} in ${models}`)
   const session = await InferenceSession.create(artefact, { intraOpNumThreads: 1, interOpNumThreads: 1 })
   const feeds = Object.fromEntries(
@@ -94,7 +94,14 @@ export const opinions: Bench = {
       )
       for (const agent of ["deep-learning", "reinforcement-learning"] as const) {
         const voter = yield* Effect.provide(clientOf(agent), bus)
-        const ask = Effect.map(voter.Opine({ questions, model: "active" }), (answers) => {
+        // The voter remembers what it was asked: no two requests ask the same.
+        let asked = 0
+        const changed = () => {
+          const band = 0.001 * (1 + 1e-6 * asked++)
+          return questions.map((question) => ({ ...question, band }))
+        }
+        const opine = Effect.suspend(() => voter.Opine({ questions: changed(), model: "active" }))
+        const ask = Effect.map(opine, (answers) => {
           const given = answers.filter(({ _tag }) => _tag === "Opinion").length
           if (given !== questions.length)
             throw new Error(`${agent} gave ${given} of ${questions.length} opinions`)

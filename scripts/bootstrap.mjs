@@ -103,7 +103,8 @@ const entries = {
   launcher: "src/runtime/launcher.ts",
   "model-host": "src/agents/model-host/main.ts",
   storeWriter: "src/runtime/storeWriter.js",
-  "training-host": "src/agents/training-host/main.ts"
+  "training-host": "src/agents/training-host/main.ts",
+  trainer: "src/agents/trainer/main.ts"
 }
 
 export const bundle = async (entryPoints, outdir) => {

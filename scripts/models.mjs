@@ -20,7 +20,7 @@ import { createInterface } from "node:readline"
 import { BootstrapFailed, main, root } from "./bootstrap.mjs"
 
 /** Bars of each of four instruments that networks learn from, and of the run that the baselines come from. */
-const barsOfNetworks = 12_000
+const barsOfNetworks = 8_000
 const barsOfRun = 6_000
 const seed = 11
 

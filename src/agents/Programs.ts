@@ -3,5 +3,10 @@ import { Context } from "effect"
 
 export class Programs extends Context.Tag("conclave/Programs")<
   Programs,
-  { readonly root: string; readonly modelHost: string; readonly trainingHost: string }
+  {
+    readonly root: string
+    readonly modelHost: string
+    readonly trainingHost: string
+    readonly trainer: string
+  }
 >() {}

@@ -9,11 +9,16 @@ import { projectRoot } from "./settings.ts"
 export interface Scripts {
   readonly modelHost: string
   readonly trainingHost: string
+  readonly trainer: string
 }
 
 export const builtScripts: Effect.Effect<Scripts> = Effect.suspend(() => {
   const script = (name: string) => join(projectRoot(), "dist", `${name}.js`)
-  const scripts = { modelHost: script("model-host"), trainingHost: script("training-host") }
+  const scripts = {
+    modelHost: script("model-host"),
+    trainingHost: script("training-host"),
+    trainer: script("trainer")
+  }
   const missing = Object.values(scripts).find((path) => !existsSync(path))
   return missing === undefined ? Effect.succeed(scripts) : Effect.dieMessage(`${missing} has not been built`)
 })

@@ -208,7 +208,7 @@ const addNetworks = (settings: Settings) => (voter: Voter<DeepState>) =>
             trainings.train(frame, request, (event) => events.offer(event))
           ).pipe(
             Effect.mapError((error) =>
-              error._tag === "NotReady"
+              error._tag === "NotReady" || error._tag === "TrainingNotDone"
                 ? error
                 : new TrainingNotDone({ model, reason: truncateReason(error.message) })
             )

@@ -5,13 +5,14 @@
  * What can go wrong: an instrument that is not known, no bars yet, the context not there; what concerns one instrument is
  * an abstention.
  */
-import { Effect, Either, Schedule, Schema, Stream } from "effect"
+import { Effect, Either, Option, Schedule, Schema, Stream } from "effect"
 import { logLoss } from "../../learning/evaluation/Scoring.ts"
 import { sides } from "../../learning/ScoreCalibrator.ts"
 import type { BarSeries } from "../../market/BarSeries.ts"
 import { roundTrip } from "../../market/Costs.ts"
 import { featureSchema, featuresAt, windowCloses } from "../../market/Features.ts"
 import { bandOf, barsUntilMature, labelOf, labelReturn } from "../../market/Label.ts"
+import type { ContextItem } from "../../protocols/ContextItem.ts"
 import { AsOfInFuture, NotReady } from "../../protocols/errors.ts"
 import type { Instrument, InstrumentId } from "../../protocols/Instrument.ts"
 import type { Question } from "../../protocols/Opinion.ts"
@@ -41,6 +42,9 @@ export interface PredictionRequest {
 
 /** Published predictions that a summary looks at. */
 const summarisedMax = 500
+/** Bars that are looked at to see what came of a prediction, and by how much more where they are too few. */
+const outcomeBars = 64
+const outcomeBarsGrowth = 8
 const abstain = abstaining("deep-learning")
 const decodePrediction = Schema.decodeUnknownEither(Prediction)
 
@@ -108,53 +112,75 @@ export const makePredicting = (parts: {
       })
     })
 
-  /** What came of a prediction; undefined while its horizon is not over. */
-  const outcomeOf = (prediction: Prediction, band: number, instrument: Instrument) =>
-    Effect.gen(function* () {
-      const frame = toMs(prediction.timeFrame)
-      const feedFrame = own()
-      if (feedFrame === null) return undefined
-      const until = prediction.asOf + (horizonBars + 1) * frame
-      const asOf = Math.min(until, known.current())
-      const count = Math.round((asOf - prediction.asOf) / frame)
-      if (count < 1) return undefined
-      const bars = yield* history(
-        context,
-        { instrument, own: feedFrame, timeFrame: prediction.timeFrame, asOf },
-        count
-      )
-      const first = bars.openTime.findIndex((time) => time >= prediction.asOf)
-      const needed = barsUntilMature(prediction.horizonBars, bars.closeOnly)
-      const exit = bars.close[first + needed - 1]
-      const entry = (bars.closeOnly ? bars.close : bars.open)[first]
-      return first < 0 || exit === undefined || entry === undefined
-        ? undefined
-        : labelOf(labelReturn(entry, exit), band)
+  /** What came of a prediction, by bars from its as-of on; undefined while its horizon is not over. */
+  const outcomeOf = ({ asOf, horizonBars: horizon }: Prediction, band: number, bars: BarSeries) => {
+    const first = bars.openTime.findIndex((time) => time >= asOf)
+    const exit = bars.close[first + barsUntilMature(horizon, bars.closeOnly) - 1]
+    const entry = (bars.closeOnly ? bars.close : bars.open)[first]
+    return first < 0 || exit === undefined || entry === undefined
+      ? undefined
+      : labelOf(labelReturn(entry, exit), band)
+  }
+
+  /** What came of the predictions of an instrument, one after the other: bars that one has asked for do for the next. */
+  const outcomesOf = (instrument: Instrument) => {
+    let held: BarSeries | undefined
+    return (prediction: Prediction, band: number) =>
+      Effect.gen(function* () {
+        const { asOf, timeFrame } = prediction
+        const frame = toMs(timeFrame)
+        const latest = known.current()
+        const feedFrame = own()
+        if (held?.timeFrame === timeFrame && (held.openTime[0] as number) <= asOf) {
+          const came = outcomeOf(prediction, band, held)
+          if (came !== undefined) return came
+        }
+        if (feedFrame === null) return undefined
+        // A horizon is so many bars, however long the market was closed in between.
+        for (let bars = outcomeBars; ; bars *= outcomeBarsGrowth) {
+          const until = Math.min(asOf + bars * frame, latest)
+          if (until <= asOf) return undefined
+          const question = { instrument, own: feedFrame, timeFrame, asOf: until }
+          const found = yield* Effect.option(history(context, question, Math.ceil((until - asOf) / frame)))
+          held = Option.getOrUndefined(found)
+          const came = held === undefined ? undefined : outcomeOf(prediction, band, held)
+          if (came !== undefined || until === latest) return came
+        }
+      })
+  }
+
+  const decoded = (items: ReadonlyArray<ContextItem>) =>
+    items.flatMap(({ payload }) => {
+      const { band, prediction } = payload as { readonly band?: unknown; readonly prediction?: unknown }
+      const found = decodePrediction(prediction)
+      return Either.isRight(found) && typeof band === "number" ? [{ band, prediction: found.right }] : []
     })
 
-  const historyOf = (instrument: InstrumentId, from: number, to: number, limit: number) =>
-    Effect.map(context.Range({ type: predictionItem, instrument, from, to, limit }), (items) =>
-      items.flatMap(({ payload }) => {
-        const { band, prediction } = payload as { readonly band?: unknown; readonly prediction?: unknown }
-        const decoded = decodePrediction(prediction)
-        return Either.isRight(decoded) && typeof band === "number"
-          ? [{ band, prediction: decoded.right }]
-          : []
-      })
-    )
+  const published = (instrument: InstrumentId, from: number, to: number, limit: number) =>
+    context.Range({ type: predictionItem, instrument, from, to, limit })
+
+  /** The latest of what was published about an instrument, oldest first. */
+  const latestOf = (instrument: InstrumentId, frame: number) =>
+    Effect.gen(function* () {
+      const to = known.current() + 1
+      // The interval goes by the clock, as-ofs by the feed's pace.
+      const perPrediction = settings.deepLearning.predictEveryMs / (voter.paceMs() ?? frame)
+      let from = Math.max(0, Math.floor(to - summarisedMax * frame * Math.max(1, perPrediction)))
+      let items: ReadonlyArray<ContextItem> = []
+      for (;;) {
+        const page = yield* published(instrument, from, to, summarisedMax)
+        items = [...items, ...page].slice(-summarisedMax)
+        const last = page.at(-1)
+        if (last === undefined || page.length < summarisedMax) return decoded(items)
+        from = last.occurredAt + 1
+      }
+    })
 
   const summaryOf = (id: InstrumentId) =>
     Effect.gen(function* () {
-      const latest = known.current()
-      const frame = toMs(yield* ready)
-      const every = Math.max(frame, settings.deepLearning.predictEveryMs)
-      const items = yield* historyOf(
-        id,
-        Math.max(0, latest - summarisedMax * every),
-        latest + 1,
-        summarisedMax
-      )
+      const items = yield* latestOf(id, toMs(yield* ready))
       const instrument = listed().find((one) => one.id === id)
+      const outcomeAt = instrument === undefined ? undefined : outcomesOf(instrument)
       const counts = { sell: 0, hold: 0, buy: 0 }
       let confidence = 0
       let said = 0
@@ -168,9 +194,7 @@ export const makePredicting = (parts: {
         said++
         counts[side]++
         confidence += answer.probabilities[side]
-        const label =
-          instrument === undefined ? undefined : yield* Effect.option(outcomeOf(prediction, band, instrument))
-        const came = label?._tag === "Some" ? label.value : undefined
+        const came = yield* outcomeAt?.(prediction, band) ?? Effect.succeed(undefined)
         if (came === undefined) continue
         const { buy, hold, sell } = answer.probabilities
         outcomes++
@@ -197,10 +221,15 @@ export const makePredicting = (parts: {
       ),
     history: (text: string, from: number, to: number, limit: number) =>
       Effect.flatMap(resolveInstrument(listed(), text), (id) =>
-        Effect.map(historyOf(id, from, to, limit), (items) => items.map(({ prediction }) => prediction))
+        Effect.map(published(id, from, to, limit), (items) =>
+          decoded(items).map(({ prediction }) => prediction)
+        )
       ),
     summaries: (texts: ReadonlyArray<string>) =>
-      Effect.flatMap(resolveAll(texts), (ids) => Effect.forEach(ids, summaryOf)),
+      Effect.zipRight(
+        ready,
+        Effect.flatMap(resolveAll(texts), (ids) => Effect.forEach(ids, summaryOf))
+      ),
     /** What is published at the interval: predictions of what votes, kept in the context with their hold zones. */
     publishable: Effect.gen(function* () {
       const timeFrame = yield* ready

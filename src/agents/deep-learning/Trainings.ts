@@ -53,8 +53,8 @@ import {
   trainOnHistory
 } from "./trainOnHistory.ts"
 
-/** Bars before the latest that a review looks at. */
-const reviewBarsMax = 2_000
+/** Questions that a review looks at, of all instruments together: the latest. */
+const reviewRowsMax = 4_000
 /** Metric of a version that was calibrated anew: up to when its network had learned. */
 const learnedTo = "learned-to"
 
@@ -157,7 +157,7 @@ export const makeTrainings = ({ deployed, directory, programs, settings, voter }
     Effect.gen(function* () {
       const { horizonBars, timeFrame } = trained.manifest
       const votes = champion(deployed, timeFrame)
-      if (votes === undefined || trained.logLoss === undefined) return false
+      if (votes === undefined || trained.logLoss === null) return false
       const { version } = votes.deployment
       const { from, instruments } = trained.heldOut
       const barsBefore = barsBeforeOf(yield* inputOf(version))
@@ -220,9 +220,10 @@ export const makeTrainings = ({ deployed, directory, programs, settings, voter }
 
   const rowsSince = (own: TimeFrame, timeFrame: TimeFrame, asOf: number, since: number, input: ModelInput) =>
     Effect.gen(function* () {
-      const count =
-        Math.min(reviewBarsMax, Math.ceil((asOf - since) / toMs(timeFrame))) + barsBeforeOf(input) + 1
-      const series = yield* Effect.forEach(voter.state().windows.instruments, (instrument) =>
+      const { instruments } = voter.state().windows
+      const barsMax = Math.ceil(reviewRowsMax / Math.max(1, instruments.length))
+      const count = Math.min(barsMax, Math.ceil((asOf - since) / toMs(timeFrame))) + barsBeforeOf(input) + 1
+      const series = yield* Effect.forEach(instruments, (instrument) =>
         history(context, { instrument, own, timeFrame, asOf }, count)
       )
       const { horizonBars } = orchestrator

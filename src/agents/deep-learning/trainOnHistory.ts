@@ -1,28 +1,20 @@
 /**
- * A network from the bars that the context has kept: trained in a process of its own, calibrated, judged on the latest
- * part, described as the version that the model manager takes in. Nothing of it runs where answers are given.
+ * A network from the bars that the context has kept. They are gathered here, and everything that is made of them is made
+ * in a process of its own: nothing of it runs where answers are given.
  *
- * What can go wrong: what is wrong with the bars or the network (before any time is spent), with the training or its
- * process, with the context: each comes back as it is.
- * Invariants: only bars that closed by the as-of go in; equal bars, settings and seeds make the same version.
+ * What can go wrong: the context does not answer; the trainer says why it came to nothing (TrainingNotDone).
+ * Invariant: only bars that closed by the as-of go in.
  */
-import { createHash } from "node:crypto"
-import { rmSync } from "node:fs"
 import { join } from "node:path"
-import { Effect, Either, Stream } from "effect"
-import type { ComparisonRow } from "../../learning/evaluation/ComparisonTable.ts"
+import { Effect } from "effect"
 import type { BarSeries } from "../../market/BarSeries.ts"
 import type { Instrument } from "../../protocols/Instrument.ts"
-import type { Metric } from "../../protocols/Model.ts"
 import type { NetworkModel, TrainingEvent } from "../../protocols/Prediction.ts"
 import type { TimeFrame } from "../../protocols/TimeFrame.ts"
-import { truncateReason } from "../../protocols/wire/Ids.ts"
+import type { Programs } from "../Programs.ts"
 import type { Settings } from "../Settings.ts"
-import { checkModel } from "../training/ModelFile.ts"
-import { chooseNetwork } from "../training/NetworkChoice.ts"
-import { networkManifestOf } from "../training/networkManifest.ts"
-import { finish, learn, prepare } from "../training/trainNetwork.ts"
-import type { TrainingHostEvent } from "../training-host/TrainingHost.ts"
+import { trainerBarsMax } from "../trainer/frames.ts"
+import { trainInProcess } from "../trainer/Trainer.ts"
 import type { Fitted } from "../voter/Learner.ts"
 import { type Context, history } from "./history.ts"
 
@@ -40,7 +32,7 @@ export interface TrainingPlace {
   readonly own: TimeFrame
   /** Its files are kept in there while it goes on. */
   readonly directory: string
-  readonly programs: { readonly modelHost: string; readonly trainingHost: string }
+  readonly programs: typeof Programs.Service
 }
 
 /** What was made, and how it stands beside the linear forecaster and the base rate. */
@@ -48,127 +40,33 @@ export interface HistoryTrained extends Fitted {
   /** Whether the 95% intervals of its loss differences to both exclude zero. */
   readonly isBetter: boolean
   /** Mean log loss on what was held out. */
-  readonly logLoss: number | undefined
+  readonly logLoss: number | null
   readonly heldOut: { readonly instruments: ReadonlyArray<BarSeries>; readonly from: number }
 }
 
-/** SHA-256 of all columns. */
-const digestOf = (instruments: ReadonlyArray<BarSeries>): string => {
-  const hash = createHash("sha256")
-  for (const { close, high, instrument, low, open, openTime, volume } of instruments) {
-    hash.update(instrument.id)
-    for (const column of [openTime, open, high, low, close, volume ?? new Float64Array()]) {
-      hash.update(new Uint8Array(column.buffer, column.byteOffset, column.byteLength))
-    }
-  }
-  return hash.digest("hex")
-}
-
-const intervalMetrics = (name: string, row: ComparisonRow | undefined): ReadonlyArray<Metric> =>
-  row?.interval == null
-    ? []
-    : [
-        { name: `${name}-difference`, value: row.interval.mean },
-        { name: `${name}-difference-low`, value: row.interval.low },
-        { name: `${name}-difference-high`, value: row.interval.high }
-      ]
-
-const told = (event: TrainingHostEvent, epochs: number): TrainingEvent | undefined => {
-  switch (event.type) {
-    case "started":
-      return undefined
-    case "progress":
-      return {
-        _tag: "Progress",
-        epoch: event.epoch,
-        epochs,
-        step: event.step,
-        loss: event.loss,
-        rate: event.rate,
-        secondsLeft: event.secondsLeft
-      }
-    case "epoch":
-      return {
-        _tag: "Epoch",
-        epoch: event.epoch,
-        epochs,
-        trainingLoss: event.trainingLoss,
-        validationLoss: event.validationLoss,
-        isBest: event.isBest
-      }
-    case "died":
-      return { _tag: "Restarted", restarts: event.restarts, reason: truncateReason(event.reason) }
-  }
-}
-
 export const trainOnHistory = (
-  place: TrainingPlace,
+  { context, directory, instruments, own, programs, settings }: TrainingPlace,
   { asOf, model, timeFrame }: TrainingRequest,
   tell: (event: TrainingEvent) => Effect.Effect<unknown>
 ) =>
   Effect.gen(function* () {
-    const { context, directory, instruments, own, programs, settings } = place
-    const { deepLearning, models, orchestrator } = settings
-    const { trainBarsMax, trainEpochs, trainPatience } = deepLearning
-    const network = yield* chooseNetwork({ model, epochs: trainEpochs, patience: trainPatience }, settings)
+    const count = Math.min(
+      settings.deepLearning.trainBarsMax,
+      Math.floor(trainerBarsMax / instruments.length)
+    )
     const series = yield* Effect.forEach(instruments, (instrument) =>
-      history(context, { instrument, own, timeFrame, asOf }, trainBarsMax)
+      history(context, { instrument, own, timeFrame, asOf }, count)
     )
-    const bars = { path: "the history of the run", digest: digestOf(series), timeFrame, instruments: series }
-    const prepared = yield* prepare(bars, network, orchestrator.horizonBars, settings)
-    const { heldOut, training, validation } = prepared.set
-    yield* tell({
-      _tag: "Prepared",
-      model,
-      timeFrame,
-      asOf,
-      parameters: network.parameters,
-      trainingRows: training.rows,
-      validationRows: validation.rows,
-      heldOutRows: heldOut.rows
-    })
     const folder = join(directory, "training", `${model}-${timeFrame}`)
-    const result = yield* Effect.scoped(
-      Effect.gen(function* () {
-        const started = yield* learn(prepared, { folder, script: programs.trainingHost })
-        yield* Stream.runForEach(started.events, (event) => {
-          const what = told(event, trainEpochs)
-          return what === undefined ? Effect.void : tell(what)
-        })
-        return yield* started.result
-      })
+    const { artefact, made } = yield* trainInProcess(
+      { model, timeFrame, asOf, settings, folder, programs, series },
+      tell
     )
-    const { artefact, description, report } = yield* finish(prepared, result, {
-      script: programs.modelHost,
-      memoryBytesMax: models.hostMemoryBytesMax,
-      runMsMax: models.runMsMax
-    })
-    yield* Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
-    const besideBase = report.sides.rows.at(-1)
-    const besideLinear = report.beside?.rows.at(-1)
-    const metrics = [
-      ...description.metrics,
-      ...intervalMetrics("base", besideBase),
-      ...intervalMetrics("linear", besideLinear)
-    ]
-    const checked = checkModel(artefact)
-    const manifest = Either.isLeft(checked)
-      ? undefined
-      : networkManifestOf(checked.right, description, asOf, metrics)
-    if (manifest === undefined)
-      return yield* Effect.dieMessage(`the artefact of the ${model} cannot be read back`)
-    const verdict = (besideLinear ?? besideBase)?.verdict ?? "not comparable"
-    const beats = "beats the baseline"
+    const { heldOutFrom, ...fitted } = made
     const trained: HistoryTrained = {
+      ...fitted,
       artefact,
-      manifest,
-      reason: truncateReason(
-        `trained on ${manifest.data.rows} rows; beside ${besideLinear === undefined ? "the base rate" : "the linear forecaster"}: ${verdict}`
-      ),
-      isBetter:
-        besideBase?.verdict === beats && (besideLinear === undefined || besideLinear.verdict === beats),
-      logLoss: description.metrics.find(({ name }) => name === "log-loss")?.value,
-      heldOut: { instruments: series, from: description.data.heldOutFrom }
+      heldOut: { instruments: series, from: heldOutFrom }
     }
     return trained
   })

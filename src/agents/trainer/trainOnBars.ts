@@ -1,0 +1,142 @@
+/**
+ * A network from bars: trained in a process of its own, calibrated, judged on the latest part, described as the version
+ * that the model manager takes in.
+ *
+ * What can go wrong: what is wrong with the bars or the network (before any time is spent), with the training or its
+ * process: each comes back as it is.
+ * Invariant: equal bars, settings and seeds make the same version.
+ */
+import { createHash } from "node:crypto"
+import { rmSync } from "node:fs"
+import { Effect, Either, Stream } from "effect"
+import type { ComparisonRow } from "../../learning/evaluation/ComparisonTable.ts"
+import type { BarSeries } from "../../market/BarSeries.ts"
+import type { Metric } from "../../protocols/Model.ts"
+import type { TrainingEvent } from "../../protocols/Prediction.ts"
+import { truncateReason } from "../../protocols/wire/Ids.ts"
+import type { Settings } from "../Settings.ts"
+import { checkModel } from "../training/ModelFile.ts"
+import { chooseNetwork } from "../training/NetworkChoice.ts"
+import { networkManifestOf } from "../training/networkManifest.ts"
+import { finish, learn, prepare } from "../training/trainNetwork.ts"
+import type { TrainingHostEvent } from "../training-host/TrainingHost.ts"
+import type { Made, TrainerHeader } from "./frames.ts"
+
+/** SHA-256 of all columns. */
+const digestOf = (instruments: ReadonlyArray<BarSeries>): string => {
+  const hash = createHash("sha256")
+  for (const { close, high, instrument, low, open, openTime, volume } of instruments) {
+    hash.update(instrument.id)
+    for (const column of [openTime, open, high, low, close, volume ?? new Float64Array()]) {
+      hash.update(new Uint8Array(column.buffer, column.byteOffset, column.byteLength))
+    }
+  }
+  return hash.digest("hex")
+}
+
+const intervalMetrics = (name: string, row: ComparisonRow | undefined): ReadonlyArray<Metric> =>
+  row?.interval == null
+    ? []
+    : [
+        { name: `${name}-difference`, value: row.interval.mean },
+        { name: `${name}-difference-low`, value: row.interval.low },
+        { name: `${name}-difference-high`, value: row.interval.high }
+      ]
+
+const told = (event: TrainingHostEvent, epochs: number): TrainingEvent | undefined => {
+  switch (event.type) {
+    case "started":
+      return undefined
+    case "progress":
+      return {
+        _tag: "Progress",
+        epoch: event.epoch,
+        epochs,
+        step: event.step,
+        loss: event.loss,
+        rate: event.rate,
+        secondsLeft: event.secondsLeft
+      }
+    case "epoch":
+      return {
+        _tag: "Epoch",
+        epoch: event.epoch,
+        epochs,
+        trainingLoss: event.trainingLoss,
+        validationLoss: event.validationLoss,
+        isBest: event.isBest
+      }
+    case "died":
+      return { _tag: "Restarted", restarts: event.restarts, reason: truncateReason(event.reason) }
+  }
+}
+
+export type BarsTraining = Omit<TrainerHeader, "settings" | "instruments"> & {
+  readonly settings: Settings
+  readonly series: ReadonlyArray<BarSeries>
+}
+
+export const trainOnBars = (
+  { asOf, folder, model, programs, series, settings, timeFrame }: BarsTraining,
+  tell: (event: TrainingEvent) => Effect.Effect<unknown>
+) =>
+  Effect.gen(function* () {
+    const { deepLearning, models, orchestrator } = settings
+    const { trainEpochs, trainPatience } = deepLearning
+    const network = yield* chooseNetwork({ model, epochs: trainEpochs, patience: trainPatience }, settings)
+    const bars = { path: "the history of the run", digest: digestOf(series), timeFrame, instruments: series }
+    const prepared = yield* prepare(bars, network, orchestrator.horizonBars, settings)
+    const { heldOut, training, validation } = prepared.set
+    yield* tell({
+      _tag: "Prepared",
+      model,
+      timeFrame,
+      asOf,
+      parameters: network.parameters,
+      trainingRows: training.rows,
+      validationRows: validation.rows,
+      heldOutRows: heldOut.rows
+    })
+    const result = yield* Effect.scoped(
+      Effect.gen(function* () {
+        const started = yield* learn(prepared, { folder, script: programs.trainingHost })
+        yield* Stream.runForEach(started.events, (event) => {
+          const what = told(event, trainEpochs)
+          return what === undefined ? Effect.void : tell(what)
+        })
+        return yield* started.result
+      })
+    )
+    const { artefact, description, report } = yield* finish(prepared, result, {
+      script: programs.modelHost,
+      memoryBytesMax: models.hostMemoryBytesMax,
+      runMsMax: models.runMsMax
+    })
+    yield* Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
+    const besideBase = report.sides.rows.at(-1)
+    const besideLinear = report.beside?.rows.at(-1)
+    const metrics = [
+      ...description.metrics,
+      ...intervalMetrics("base", besideBase),
+      ...intervalMetrics("linear", besideLinear)
+    ]
+    const checked = checkModel(artefact)
+    const manifest = Either.isLeft(checked)
+      ? undefined
+      : networkManifestOf(checked.right, description, asOf, metrics)
+    if (manifest === undefined)
+      return yield* Effect.dieMessage(`the artefact of the ${model} cannot be read back`)
+    const verdict = (besideLinear ?? besideBase)?.verdict ?? "not comparable"
+    const beats = "beats the baseline"
+    const made: Made = {
+      manifest,
+      reason: truncateReason(
+        `trained on ${manifest.data.rows} rows; beside ${besideLinear === undefined ? "the base rate" : "the linear forecaster"}: ${verdict}`
+      ),
+      isBetter:
+        besideBase?.verdict === beats && (besideLinear === undefined || besideLinear.verdict === beats),
+      logLoss: description.metrics.find(({ name }) => name === "log-loss")?.value ?? null,
+      heldOutFrom: description.data.heldOutFrom
+    }
+    return { made, artefact }
+  })
