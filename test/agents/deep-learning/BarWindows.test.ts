@@ -1,0 +1,158 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Schema } from "effect"
+import fc from "fast-check"
+import {
+  type BarWindows,
+  barsKept,
+  decodeWindows,
+  EncodedWindows,
+  emptyWindows,
+  encodeWindows,
+  evolveWindows,
+  seriesOf,
+  windowSeries
+} from "../../../src/agents/deep-learning/BarWindows.ts"
+import type { Bar, BarsEvent } from "../../../src/protocols/Bar.ts"
+import type { Instrument } from "../../../src/protocols/Instrument.ts"
+import { barOf, closed, ended, instrumentOf, opened, simulated, startTime, timeFrame } from "../feedEvents.ts"
+
+const count = 500
+const { events, instruments } = simulated({ seed: 91, count, instruments: 2 })
+const [alpha, bravo] = instruments as [Instrument, Instrument]
+const barsOf = ({ id }: Instrument): ReadonlyArray<Bar> =>
+  events.flatMap(({ payload }) => payload.bars.filter(({ instrument }) => instrument === id))
+
+const fold = (all: ReadonlyArray<BarsEvent>, from: BarWindows = emptyWindows()) =>
+  all.reduce(evolveWindows, from)
+const having = (bars: number) => fold([opened(instruments), ...events.slice(0, bars)])
+
+/** The window that ends with a bar, by its index. */
+const windowOf = (state: BarWindows, index: number, bars: number, { id }: Instrument = alpha) =>
+  windowSeries(state, id, timeFrame, (barsOf(alpha)[index] as Bar).openTime, bars)
+
+const restarted = (state: BarWindows): BarWindows => {
+  const json = Schema.parseJson(EncodedWindows)
+  return decodeWindows(Schema.decodeSync(json)(Schema.encodeSync(json)(encodeWindows(state))))
+}
+
+const price = fc.double({ min: Number.MIN_VALUE, max: 1e300, noNaN: true })
+const anyBar = fc.record({
+  open: price,
+  high: price,
+  low: price,
+  close: price,
+  volume: fc.option(fc.double({ min: 0, noDefaultInfinity: true, noNaN: true })),
+  closeOnly: fc.boolean()
+})
+
+describe("the latest bars", () => {
+  it("are taken once and in order, whatever comes again", () => {
+    const state = having(100)
+    const expected = encodeWindows(state)
+    for (const again of [99, 98, 40, 0]) fold([events[again] as BarsEvent], state)
+    expect(encodeWindows(fold([ended(1)], state))).toEqual(expected)
+    expect(encodeWindows(fold(events.slice(100), state))).toEqual(encodeWindows(having(count)))
+  })
+
+  it("are so many at least once there are, and not many more", () => {
+    const state = having(0)
+    for (const [index, event] of events.entries()) {
+      fold([event], state)
+      expect(windowOf(state, index, Math.min(index + 1, barsKept), bravo)?.close.length).toBe(
+        Math.min(index + 1, barsKept)
+      )
+      for (const { columns } of state.windows.values())
+        expect(columns.close.length).toBeLessThan(1.5 * barsKept)
+    }
+    expect(windowOf(having(barsKept - 1), barsKept - 2, barsKept)).toBeUndefined()
+  })
+
+  it("are the bars as they came, column by column", () => {
+    const bars = barsOf(bravo)
+    for (const index of [0, 63, 300, count - 1]) {
+      const held = Math.min(index + 1, 100)
+      expect(windowOf(having(index + 1), index, held, bravo)).toEqual(
+        seriesOf(bravo, timeFrame, bars.slice(index + 1 - held, index + 1))
+      )
+    }
+    expect(windowOf(having(70), 69, 70)).toMatchObject({ instrument: alpha, timeFrame, closeOnly: false })
+  })
+
+  it("up to a bar are those of a stream that was cut off there", () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: count - 60 }),
+        fc.integer({ min: 0, max: 60 }),
+        fc.integer({ min: 1, max: barsKept - 60 }),
+        (cut, later, bars) => {
+          const truncated = windowOf(having(cut), cut - 1, bars)
+          expect(truncated === undefined).toBe(cut < bars)
+          expect(windowOf(having(cut + later), cut - 1, bars)).toEqual(truncated)
+        }
+      ),
+      { numRuns: 40 }
+    )
+  })
+
+  it("come back from a snapshot to the last bit, and go on as if there had been none", () => {
+    fc.assert(
+      fc.property(fc.array(anyBar, { maxLength: 20 }), (bars) => {
+        const all = bars.map((given, i) =>
+          closed(i, [{ ...barOf(alpha, i, { open: 1, close: 1 }), ...given }])
+        )
+        const state = fold([opened([alpha]), ...all])
+        expect(restarted(state)).toEqual(state)
+      })
+    )
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: count }), (cut) => {
+        const resumed = fold(events.slice(cut), restarted(having(cut)))
+        expect(resumed).toEqual(having(count))
+      }),
+      { numRuns: 10 }
+    )
+  })
+
+  it("of closes alone are one array for every price, without volumes", () => {
+    const all = Array.from({ length: 5 }, (_, i) =>
+      closed(i, [barOf(alpha, i, { open: 9, close: 10 + i, closeOnly: true })])
+    )
+    const series = windowSeries(
+      fold([opened([alpha]), ...all]),
+      alpha.id,
+      timeFrame,
+      startTime + 4 * 3_600_000,
+      5
+    )
+    expect(series?.closeOnly).toBe(true)
+    expect([...(series?.close ?? [])]).toEqual([10, 11, 12, 13, 14])
+    for (const name of ["open", "high", "low"] as const) expect(series?.[name]).toBe(series?.close)
+    expect(series?.volume).toBeNull()
+  })
+
+  it("have no volumes where one of them has none, and have them again when that one is out of sight", () => {
+    const volumes = [5, null, 7, 8]
+    const bars = volumes.map((volume, i) => barOf(alpha, i, { open: 1, close: 2, volume }))
+    const state = fold([opened([alpha]), ...bars.map((bar, i) => closed(i, [bar]))])
+    const last = (bars.at(-1) as Bar).openTime
+    const volumeOf = (held: number) => windowSeries(state, alpha.id, timeFrame, last, held)?.volume
+    expect(volumeOf(2)).toEqual(Float64Array.of(7, 8))
+    expect(volumeOf(3)).toBeNull()
+    expect(seriesOf(alpha, timeFrame, bars).volume).toBeNull()
+    expect(seriesOf(alpha, timeFrame, bars.slice(2)).volume).toEqual(Float64Array.of(7, 8))
+  })
+
+  it("are none of an instrument that is not listed or has no bars, and at no time at which no bar opened", () => {
+    const state = having(50)
+    const open = (barsOf(alpha)[49] as Bar).openTime
+    expect(windowSeries(state, instrumentOf("NOBODY").id, timeFrame, open, 1)).toBeUndefined()
+    const listed = fold([opened([...instruments, instrumentOf("NEW")]), ...events.slice(0, 50)])
+    expect(windowSeries(listed, instrumentOf("NEW").id, timeFrame, open, 1)).toBeUndefined()
+    // Bars of one that the feed has not told of.
+    expect(windowSeries(fold(events.slice(0, 50)), alpha.id, timeFrame, open, 1)).toBeUndefined()
+    for (const time of [open + 1, open + 3_600_000, open - 1, 0]) {
+      expect(windowSeries(state, alpha.id, timeFrame, time, 1)).toBeUndefined()
+    }
+    expect(windowSeries(emptyWindows(), alpha.id, timeFrame, open, 1)).toBeUndefined()
+  })
+})
