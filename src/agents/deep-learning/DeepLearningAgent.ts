@@ -34,7 +34,7 @@ import * as VoterAgent from "../voter/VoterAgent.ts"
 import { barsKept, windowSeries } from "./BarWindows.ts"
 import { type DeepState, deepLearner } from "./DeepLearner.ts"
 import { modelOfKind, networkDeployment, noneDeployed, standingsOf } from "./Deployed.ts"
-import { contextReached, history } from "./history.ts"
+import { contextReached, frameOf, history } from "./history.ts"
 import { makeNetworkAnswering } from "./NetworkAnswers.ts"
 import { makeNetworkVoting } from "./NetworkVoting.ts"
 import { makePredicting } from "./Predicting.ts"
@@ -116,6 +116,7 @@ const addNetworks = (settings: Settings) => (voter: Voter<DeepState>) =>
       deployed: () => deployed,
       networks,
       linear: voter.answering,
+      linearActive: voter.active,
       isOwn,
       known
     })
@@ -202,7 +203,7 @@ const addNetworks = (settings: Settings) => (voter: Voter<DeepState>) =>
             capacity: eventsMax,
             strategy: "sliding"
           })
-          const request = { model, timeFrame: wanted ?? frame, asOf }
+          const request = { model, timeFrame: frameOf(wanted ?? frame, frame), asOf }
           const training = Effect.zipRight(
             contextReached(context, asOf),
             trainings.train(frame, request, (event) => events.offer(event))

@@ -3,6 +3,7 @@
  * cannot be run: the version before it, then the linear forecaster.
  */
 import { Effect, Either } from "effect"
+import type { Deployment } from "../../protocols/Model.ts"
 import type { Answer, ModelChoice, Opinion, Question, StandIn } from "../../protocols/Opinion.ts"
 import type { Classes, ModelType } from "../../protocols/Prediction.ts"
 import type { TimeFrame } from "../../protocols/TimeFrame.ts"
@@ -37,10 +38,11 @@ export const makeNetworkVoting = (parts: {
   readonly networks: NetworkAnswering<AnswerError>
   /** The linear forecaster, which is of the feed's own bars. */
   readonly linear: Answering
+  readonly linearActive: () => Deployment | null
   readonly isOwn: (timeFrame: TimeFrame) => boolean
   readonly known: Progress.Progress
 }) => {
-  const { deployed, isOwn, known, networks } = parts
+  const { deployed, isOwn, known, linearActive, networks } = parts
 
   /** All questions of a request are of one time frame. */
   const timeFrameOf = ([question]: ReadonlyArray<Question>): TimeFrame | undefined => question?.timeFrame
@@ -114,34 +116,40 @@ export const makeNetworkVoting = (parts: {
           : Effect.map(networks.answer(before, questions), answersOf)
       })) as Answering,
 
-    /** The answers of a model by its name. */
+    /** The answers of a model by its name. A model that had learned from what came after an as-of says nothing of it. */
     byName: (
       model: ModelType,
       questions: ReadonlyArray<Question>
     ): Effect.Effect<ReadonlyArray<NetworkAnswer>, AnswerError> =>
       once(questions, () => {
         const timeFrame = timeFrameOf(questions)
-        if (model === "serving" || timeFrame === undefined) return serving(questions)
-        if (model === "linear") return Effect.map(linear(questions, "active"), withoutClasses)
-        const deployment = networkDeployment(deployed(), model, timeFrame)
-        if (deployment === undefined) {
+        if (timeFrame === undefined) return Effect.succeed([])
+        const votes = model === "serving" ? champion(deployed(), timeFrame)?.deployment : undefined
+        const isNetwork = model !== "serving" && model !== "linear"
+        const deployment = isNetwork
+          ? networkDeployment(deployed(), model, timeFrame)
+          : (votes ?? linearActive() ?? undefined)
+        if (isNetwork && deployment === undefined) {
           const why = `there is no ${model} for bars of ${timeFrame}: train one, or ask for another`
-          return Effect.succeed(
-            questions.map((question) => ({ answer: abstain(question, why), classes: null }))
-          )
+          return Effect.succeed(withoutClasses(all(questions, why)))
         }
-        const isLate = ({ asOf }: Question) => asOf < deployment.since
-        const why = `the ${model} has learned from bars up to ${new Date(deployment.since).toISOString()}, after the as-of`
+        const isLate = ({ asOf }: Question) => deployment !== undefined && asOf < deployment.since
         const asked = questions.filter((question) => !isLate(question))
-        const given =
-          asked.length === 0 ? Effect.succeed([]) : orStandIn(deployment.version, deployment.previous, asked)
-        return Effect.map(given, (answers) => {
+        const answer = () => {
+          if (asked.length === 0) return Effect.succeed([])
+          if (isNetwork && deployment !== undefined) {
+            return orStandIn(deployment.version, deployment.previous, asked)
+          }
+          return model === "serving" ? serving(asked) : Effect.map(linear(asked, "active"), withoutClasses)
+        }
+        return Effect.map(answer(), (answers) => {
           let next = 0
-          return questions.map((question) =>
-            isLate(question)
-              ? { answer: abstain(question, why), classes: null }
-              : (answers[next++] as NetworkAnswer)
-          )
+          return questions.map((question) => {
+            if (!isLate(question)) return answers[next++] as NetworkAnswer
+            const until = new Date(deployment?.since ?? 0).toISOString()
+            const why = `the ${model} model has learned from bars up to ${until}, after the as-of`
+            return { answer: abstain(question, why), classes: null }
+          })
         })
       })
   }

@@ -30,7 +30,7 @@ import type { Settings } from "../Settings.ts"
 import type { AnswerError, Voter } from "../voter/Addition.ts"
 import { abstaining } from "../voter/answers.ts"
 import type { DeepState } from "./DeepLearner.ts"
-import { history } from "./history.ts"
+import { frameOf, history } from "./history.ts"
 import type { NetworkVoting } from "./NetworkVoting.ts"
 
 export interface PredictionRequest {
@@ -93,7 +93,7 @@ export const makePredicting = (parts: {
   const predict = ({ asOf, instruments, model, ...request }: PredictionRequest) =>
     Effect.gen(function* () {
       const feedFrame = yield* ready
-      const timeFrame = request.timeFrame ?? feedFrame
+      const timeFrame = frameOf(request.timeFrame ?? feedFrame, feedFrame)
       const latest = known.current()
       if (asOf !== undefined && asOf > latest) return yield* new AsOfInFuture({ asOf, latest })
       const ids = yield* resolveAll(instruments)

@@ -13,13 +13,13 @@ import type { TimeFrameUnfit } from "../../market/errors.ts"
 import type { Bar } from "../../protocols/Bar.ts"
 import type { Instrument } from "../../protocols/Instrument.ts"
 import type { ContextRpcs } from "../../protocols/rpc/ContextRpcs.ts"
-import { type TimeFrame, toMs } from "../../protocols/TimeFrame.ts"
+import { fromMs, type TimeFrame, toMs } from "../../protocols/TimeFrame.ts"
 import type * as BusRpcClient from "../../runtime/BusRpcClient.ts"
 import { breathe } from "../../runtime/breathe.ts"
 import { seriesOf } from "./BarWindows.ts"
 
 /** Bars of one answer of the context: decoding more of them at a time would hold up everything else. */
-const barsPerCall = 250
+const barsPerCall = 100
 
 export type Context = BusRpcClient.ClientOf<typeof ContextRpcs>
 
@@ -32,6 +32,10 @@ export const contextReached = (context: Context, asOf: number) =>
     schedule: lookAgain,
     until: (item) => item !== null && item.occurredAt >= asOf
   }).pipe(Effect.asVoid)
+
+/** The name of a time frame in aliases: the feed's own where it is as long. */
+export const frameOf = (wanted: TimeFrame, own: TimeFrame): TimeFrame =>
+  toMs(wanted) === toMs(own) ? own : (fromMs(toMs(wanted)) ?? wanted)
 
 /** How many bars of the feed one of the time frame is made of. */
 export const barsPerBar = (own: TimeFrame, wanted: TimeFrame): number => Math.ceil(toMs(wanted) / toMs(own))

@@ -18,7 +18,7 @@ import { type Calibrator, calibratorDefaults, sides } from "../../learning/Score
 import type { BarSeries } from "../../market/BarSeries.ts"
 import { stepwise } from "../../runtime/breathe.ts"
 import { calibrate, forecastsOf, ratesOf } from "../training/HeldOut.ts"
-import { barsBeforeOf, inputSchema, inputsOf, type ModelInput } from "../training/ModelInput.ts"
+import { inputSchema, inputsOf, type ModelInput } from "../training/ModelInput.ts"
 import { type AskModel, askRows, type ModelAnswers } from "../training/ModelRun.ts"
 import { pickRows, type QuestionOptions, type QuestionRows, questionRows } from "../training/QuestionRows.ts"
 import { overlapOf } from "../training/trainNetwork.ts"
@@ -74,9 +74,12 @@ export const recalibration = (answers: ModelAnswers, rows: QuestionRows) =>
   Effect.gen(function* () {
     if (rows.rows < rowsMin) return undefined
     const cut = rows.rows - Math.floor(rows.rows * heldOutShare)
-    const [early, late] = [part(rows, 0, cut), part(rows, cut, rows.rows)]
+    const late = part(rows, cut, rows.rows)
+    // What was learned from was known when the first of these was asked.
+    const before = rows.labelEnd.subarray(0, cut).findIndex((end) => end > (late.asOf[0] as number))
+    const early = part(rows, 0, before < 0 ? cut : before)
     const scores = Float64Array.from(answers.score)
-    const seen = yield* stepwise(calibrate(scores.subarray(0, cut), early))
+    const seen = yield* stepwise(calibrate(scores.subarray(0, early.rows), early))
     const all = yield* stepwise(calibrate(scores, rows))
     if (Either.isLeft(seen) || Either.isLeft(all)) return undefined
     const said = forecastsOf(seen.right, scores.subarray(cut), late).probabilities
@@ -84,9 +87,9 @@ export const recalibration = (answers: ModelAnswers, rows: QuestionRows) =>
       Either.map(logLosses(Float64Array.from(probabilities), late.label, sides.length), mean)
     const losses = Either.all([lossOf(answers.probabilities.subarray(sides.length * cut)), lossOf(said)])
     if (Either.isLeft(losses)) return undefined
-    const [before, after] = losses.right
-    return after < before
-      ? ({ calibrator: all.right, outcomes: rows.rows, before, after } satisfies Recalibration)
+    const [was, is] = losses.right
+    return is < was
+      ? ({ calibrator: all.right, outcomes: rows.rows, before: was, after: is } satisfies Recalibration)
       : undefined
   })
 
@@ -138,7 +141,3 @@ export const compareMatured = (
       isWorse: table.rows.at(-1)?.verdict === "loses to the baseline"
     } satisfies Comparison
   })
-
-/** As of which review needs bars: those that the rows since an instant see and mature in. */
-export const barsToReview = (input: ModelInput, sinceBars: number): number =>
-  barsBeforeOf(input) + sinceBars + 1

@@ -33,7 +33,16 @@ export const shippedModels = (
   Effect.gen(function* () {
     const folder = resolve(place.root, place.folder)
     if (!existsSync(folder)) return []
-    const names = readdirSync(folder).filter((name) => name.endsWith(".onnx"))
+    const listed = yield* Effect.either(
+      Effect.try({ try: () => readdirSync(folder), catch: (cause) => (cause as Error).message })
+    )
+    if (Either.isLeft(listed)) {
+      yield* Effect.logWarning(
+        `The folder of models that came with the program cannot be read: ${listed.left}`
+      )
+      return []
+    }
+    const names = listed.right.filter((name) => name.endsWith(".onnx"))
     const found: Array<Fitted> = []
     for (const name of names.sort().slice(0, filesMax)) {
       const model = yield* Effect.either(readModelFile(join(folder, name)))
