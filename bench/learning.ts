@@ -4,6 +4,7 @@
  * out. Windows are interleaved, ours and theirs in turn.
  */
 import { InferenceSession, Tensor } from "onnxruntime-node"
+import type { Manifest } from "../src/learning/graph/Parameters.ts"
 import type { OnnxSpec } from "../src/learning/graph/toOnnx.ts"
 import { toOnnx } from "../src/learning/graph/toOnnx.ts"
 import { servingSpec, trainableOf } from "../src/learning/networks/models.ts"
@@ -16,7 +17,10 @@ import {
 import { encode } from "../src/learning/onnx/OnnxFile.ts"
 import { fillMask } from "../src/learning/training/masks.ts"
 import { adam, ratesOf } from "../src/learning/training/Optimiser.ts"
-import { trainingGraphs } from "../src/learning/training/TrainingGraphs.ts"
+import { type Trainable, trainingGraphs } from "../src/learning/training/TrainingGraphs.ts"
+import { trmServingSpec } from "../src/learning/trm/TrmServing.ts"
+import { classesOf, inputsOf, strategyTrm, type TrmSpec } from "../src/learning/trm/TrmSpec.ts"
+import { trmTrainable } from "../src/learning/trm/TrmTrainable.ts"
 import { type Bench, line, print, ratio, spread } from "./support/report.ts"
 import { tensorFlowName, timeGradient } from "./support/tensorFlow.ts"
 import { startTorch } from "./support/torch.ts"
@@ -24,8 +28,13 @@ import { startTorch } from "./support/torch.ts"
 const rows = 32
 
 interface Work {
-  readonly name: "lstm" | "cnn" | "dqn" | "transformer"
-  readonly spec: NetworkSpec
+  readonly name: "lstm" | "cnn" | "dqn" | "transformer" | "trm"
+  readonly trainable: Trainable
+  /** Classes that labels or targets name; 0 for numbers. */
+  readonly classes: number
+  /** Of one row to predict. */
+  readonly shape: ReadonlyArray<number>
+  readonly serving: (manifest: Manifest, parameters: Float32Array) => OnnxSpec
   /** Steps in one run. */
   readonly fused: number
   /** Steps in a window. */
@@ -34,17 +43,48 @@ interface Work {
   readonly aim: string
 }
 
+/** A network by its spec. */
+const network = (spec: NetworkSpec): Pick<Work, "trainable" | "classes" | "shape" | "serving"> => ({
+  trainable: trainableOf(spec),
+  classes: spec.head.kind === "classification" ? spec.head.classes : 0,
+  shape: [spec.length, spec.features],
+  serving: (manifest, parameters) => {
+    const normalisation = { means: Array(spec.features).fill(0), deviations: Array(spec.features).fill(1) }
+    return servingSpec(spec, manifest, parameters, normalisation)
+  }
+})
+
+/** The Tiny Recursive Model over features, as shipped: a step of supervision is trained, and asked. */
+const recursive = ({ sizes, task }: TrmSpec): Pick<Work, "trainable" | "classes" | "shape" | "serving"> => {
+  const names = (count: number) => Array.from({ length: count }, (_, i) => `name${i}`)
+  return {
+    trainable: trmTrainable({ sizes, task }),
+    classes: classesOf(task),
+    shape: [inputsOf(task)],
+    serving: (manifest, parameters) =>
+      trmServingSpec({
+        sizes,
+        manifest,
+        parameters,
+        normalisation: { means: Array(inputsOf(task)).fill(0), deviations: Array(inputsOf(task)).fill(1) },
+        featureNames: names(inputsOf(task)),
+        classNames: names(classesOf(task)),
+        supervisionSteps: 1
+      })
+  }
+}
+
 const works: ReadonlyArray<Work> = [
-  { name: "lstm", spec: pricePredictor, fused: 1, steps: 12, predictions: 100, aim: "1.1, aim 1.3" },
-  { name: "cnn", spec: patternRecogniser, fused: 4, steps: 80, predictions: 400, aim: "1.2, aim 1.5" },
+  { name: "lstm", ...network(pricePredictor), fused: 1, steps: 12, predictions: 100, aim: "1.1, aim 1.3" },
+  { name: "cnn", ...network(patternRecogniser), fused: 4, steps: 80, predictions: 400, aim: "1.2, aim 1.5" },
   {
     name: "dqn",
-    spec: {
+    ...network({
       length: 1,
       features: 10,
       body: { kind: "mlp", hidden: [128, 128] },
       head: { kind: "regression", outputs: 3 }
-    },
+    }),
     fused: 100,
     steps: 1_000,
     predictions: 2_000,
@@ -52,12 +92,13 @@ const works: ReadonlyArray<Work> = [
   },
   {
     name: "transformer",
-    spec: transformerPredictor,
+    ...network(transformerPredictor),
     fused: 1,
     steps: 3,
     predictions: 30,
     aim: "1.0, aim 1.3"
-  }
+  },
+  { name: "trm", ...recursive(strategyTrm), fused: 1, steps: 30, predictions: 200, aim: "1.0, aim 1.3" }
 ]
 
 const create = (spec: OnnxSpec): Promise<InferenceSession> =>
@@ -75,20 +116,22 @@ const floats = (shape: ReadonlyArray<number>, data: Float32Array) => new Tensor(
 const filler = (count: number): Float32Array =>
   Float32Array.from({ length: count }, (_, i) => Math.sin(i * 0.37))
 
-const trainer = async ({ fused, spec }: Work) => {
-  const graphs = trainingGraphs(trainableOf(spec), { rows, optimiser: adam })
+const trainer = async ({ classes, fused, trainable }: Work) => {
+  const graphs = trainingGraphs(trainable, { rows, optimiser: adam })
   const { size } = graphs.manifest
   const session = await create(graphs.steps(fused))
   let parameters = graphs.initial(1)
   let moments = [new Float32Array(size), new Float32Array(size)]
   const batch = graphs.fields.map(({ name, shape }) => {
     const whole = [fused, ...shape]
-    const values = filler(countOf(whole))
+    const count = countOf(whole)
+    const values =
+      name === "labels" ? Float32Array.from({ length: count }, (_, i) => i % classes) : filler(count)
     if (name === "weights") values.fill(1)
-    if (name === "y" && spec.head.kind === "classification") {
+    // Classes of a network are given as probabilities; the states of a recursive one are numbers.
+    if (name === "y" && classes > 0 && shape.length === 2) {
       values.fill(0)
-      for (let row = 0; row < fused * rows; row++)
-        values[row * spec.head.classes + (row % spec.head.classes)] = 1
+      for (let row = 0; row < fused * rows; row++) values[row * classes + (row % classes)] = 1
     }
     return [name, floats(whole, values)] as const
   })
@@ -128,13 +171,12 @@ const trainer = async ({ fused, spec }: Work) => {
   }
 }
 
-const predictor = async ({ spec }: Work) => {
-  const graphs = trainingGraphs(trainableOf(spec), { rows, optimiser: adam })
-  const normalisation = { means: Array(spec.features).fill(0), deviations: Array(spec.features).fill(1) }
-  const session = await create(servingSpec(spec, graphs.manifest, graphs.initial(1), normalisation))
+const predictor = async ({ serving, shape, trainable }: Work) => {
+  const graphs = trainingGraphs(trainable, { rows, optimiser: adam })
+  const session = await create(serving(graphs.manifest, graphs.initial(1)))
   return async (size: number, runs: number): Promise<number> => {
-    const shape = [size, spec.length, spec.features]
-    const features = floats(shape, filler(countOf(shape)))
+    const whole = [size, ...shape]
+    const features = floats(whole, filler(countOf(whole)))
     const begin = performance.now()
     for (let i = 0; i < runs; i++) await session.run({ features })
     return (performance.now() - begin) / runs
@@ -169,10 +211,11 @@ export const learning: Bench = {
       }
       // A step of the larger ones takes it from ten seconds to minutes: one has to do.
       if (!smoke || work.name === "dqn") {
-        const graphs = trainingGraphs(trainableOf(work.spec), { rows, optimiser: adam })
-        const elapsed = await timeGradient(graphs, (name, count) =>
-          name === "weights" ? new Float32Array(count).fill(1) : filler(count)
-        )
+        const graphs = trainingGraphs(work.trainable, { rows, optimiser: adam })
+        const elapsed = await timeGradient(graphs, (name, count) => {
+          if (name === "weights") return new Float32Array(count).fill(1)
+          return name === "labels" ? new Float32Array(count) : filler(count)
+        })
         line(`gradient alone, ${tensorFlowName}`, `${elapsed.toFixed(elapsed < 100 ? 1 : 0)} ms`, "once")
       }
       const predict = await predictor(work)

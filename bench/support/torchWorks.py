@@ -44,6 +44,78 @@ class Transformer(torch.nn.Module):
         return self.head(self.encoder(self.into(x) + self.positions).mean(1))
 
 
+def norm(x):
+    return x * torch.rsqrt((x * x).mean(-1, keepdim=True) + 1e-5)
+
+
+def stable(v):
+    return torch.where(v >= 0, v + 1, 1 / (1 - v.clamp(max=0)))
+
+
+class Block(torch.nn.Module):
+    def __init__(self, width, heads, inner):
+        super().__init__()
+        self.heads = heads
+        self.qkv = torch.nn.Linear(width, 3 * width, bias=False)
+        self.out = torch.nn.Linear(width, width, bias=False)
+        self.gate_up = torch.nn.Linear(width, 2 * inner, bias=False)
+        self.down = torch.nn.Linear(inner, width, bias=False)
+
+    def forward(self, h):
+        rows, places, width = h.shape
+        q, k, v = self.qkv(h).view(rows, places, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
+        seen = torch.softmax(q @ k.transpose(-1, -2) / (width // self.heads) ** 0.5, -1) @ v
+        h = norm(h + self.out(seen.transpose(1, 2).reshape(rows, places, width)))
+        gate, up = self.gate_up(h).chunk(2, -1)
+        return norm(h + self.down(torch.nn.functional.silu(gate) * up))
+
+
+class Recursive(torch.nn.Module):
+    """A Tiny Recursive Model over ten features: T = 3, n = 6, two layers of width 64, eight classes."""
+
+    def __init__(self):
+        super().__init__()
+        width = 64
+        self.vectors = torch.nn.Parameter(torch.randn(10, width) / 8)
+        self.biases = torch.nn.Parameter(torch.randn(10, width) / 8)
+        self.read = torch.nn.Parameter(torch.randn(1, width) / 8)
+        self.layers = torch.nn.ModuleList([Block(width, 4, 256) for _ in range(2)])
+        self.head = torch.nn.Linear(width, 8, bias=False)
+        self.halt = torch.nn.Linear(width, 1)
+        self.state = (torch.randn(width), torch.randn(width))
+
+    def f(self, h, injection):
+        h = h + injection
+        for layer in self.layers:
+            h = layer(h)
+        return h
+
+    def recursion(self, x, y, z):
+        injection = y + x
+        for _ in range(6):
+            z = self.f(z, injection)
+        return self.f(y, z), z
+
+    def forward(self, inputs, y=None, z=None):
+        tokens = inputs.unsqueeze(-1) * self.vectors + self.biases
+        x = 8 * torch.cat([self.read.expand(inputs.shape[0], 1, -1), tokens], 1)
+        y = self.state[0].expand_as(x) if y is None else y
+        z = self.state[1].expand_as(x) if z is None else z
+        with torch.no_grad():
+            for _ in range(2):
+                y, z = self.recursion(x, y, z)
+        y, z = self.recursion(x, y, z)
+        return self.head(y[:, 0]), self.halt(y[:, 0]).squeeze(-1), y, z
+
+
+def recursive_loss(logits, halting, labels):
+    s = stable(logits.double())
+    answer = -(s.gather(1, labels[:, None]).squeeze(1).log() - s.sum(-1).log()).float()
+    right = (logits.argmax(-1) == labels).float()
+    halt = torch.nn.functional.binary_cross_entropy_with_logits(halting, right, reduction="none")
+    return (answer + 0.5 * halt).mean()
+
+
 def perceptron():
     return torch.nn.Sequential(
         torch.nn.Flatten(),
@@ -58,6 +130,7 @@ works = {
     "cnn": (Convolutional, (100, 5), 14),
     "dqn": (perceptron, (1, 10), 3),
     "transformer": (Transformer, (60, 10), 1),
+    "trm": (Recursive, (10,), 8),
 }
 ready = {}
 
@@ -78,9 +151,17 @@ def train(name, steps):
     y = torch.randn(32, out)
     if name == "cnn":
         y = torch.nn.functional.one_hot(torch.arange(32) % out, out).float()
+    labels = torch.arange(32) % out
+    y_state = z_state = None
     begin = time.perf_counter()
     for _ in range(steps):
         optimiser.zero_grad()
+        if name == "trm":
+            logits, halting, y_state, z_state = net(x, y_state, z_state)
+            recursive_loss(logits, halting, labels).backward()
+            optimiser.step()
+            y_state, z_state = y_state.detach(), z_state.detach()
+            continue
         output = net(x)
         if name == "cnn":
             loss = torch.nn.functional.cross_entropy(output, y)
