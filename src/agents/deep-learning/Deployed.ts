@@ -64,11 +64,33 @@ export const evolveDeployed = (deployed: Deployed, event: ModelEvent): Deployed 
 export const networkDeployment = ({ deployments }: Deployed, model: NetworkModel, timeFrame: TimeFrame) =>
   deployments.get(networkAlias(model, timeFrame))
 
+/** Metric of a version that was calibrated anew: up to when its network had learned. */
+export const learnedTo = "learned-to"
+
+export interface Champion {
+  /** By which it votes: since when, and what voted before. */
+  readonly deployment: Deployment
+  /** The version that votes: the one that was promoted, or the same network calibrated anew. */
+  readonly manifest: ModelManifest
+  /** As-of up to which that version had learned anything. */
+  readonly since: number
+}
+
 /** The network that votes, if one does. */
-export const champion = ({ deployments, manifests }: Deployed, timeFrame: TimeFrame) => {
+export const champion = (deployed: Deployed, timeFrame: TimeFrame): Champion | undefined => {
+  const { deployments, manifests } = deployed
   const deployment = deployments.get(servingAlias(timeFrame))
-  const manifest = deployment === undefined ? undefined : manifests.get(deployment.version)
-  return deployment === undefined || manifest === undefined ? undefined : { deployment, manifest }
+  const promoted = manifests.get(deployment?.version ?? "")
+  const model = modelOfKind(promoted?.kind ?? "")
+  if (deployment === undefined || promoted === undefined || model === undefined) return undefined
+  const latest = networkDeployment(deployed, model, timeFrame)
+  const manifest = manifests.get(latest?.version ?? "")
+  const isOfIt = manifest?.metrics.some(
+    ({ name, value }) => name === learnedTo && value === promoted.fittedAsOf
+  )
+  return latest !== undefined && manifest !== undefined && isOfIt === true
+    ? { deployment, manifest, since: latest.since }
+    : { deployment, manifest: promoted, since: deployment.since }
 }
 
 /**
@@ -112,7 +134,7 @@ export const standingsOf = (
       version,
       horizonBars: manifest.horizonBars,
       since,
-      isServing: champion(deployed, manifest.timeFrame)?.deployment.version === version,
+      isServing: champion(deployed, manifest.timeFrame)?.manifest.digest === version,
       metrics: manifest.metrics,
       reason
     })

@@ -91,7 +91,7 @@ export const makeNetworkVoting = (parts: {
       const votes = timeFrame === undefined ? undefined : champion(deployed(), timeFrame)
       return votes === undefined || timeFrame === undefined
         ? Effect.map(linear(questions, "active"), withoutClasses)
-        : orStandIn(votes.deployment.version, beforeChampion(deployed(), timeFrame), questions)
+        : orStandIn(votes.manifest.digest, beforeChampion(deployed(), timeFrame), questions)
     })
 
   const answersOf = (given: ReadonlyArray<NetworkAnswer>) => given.map(({ answer }) => answer)
@@ -124,30 +124,26 @@ export const makeNetworkVoting = (parts: {
       once(questions, () => {
         const timeFrame = timeFrameOf(questions)
         if (timeFrame === undefined) return Effect.succeed([])
-        const votes = model === "serving" ? champion(deployed(), timeFrame)?.deployment : undefined
         const isNetwork = model !== "serving" && model !== "linear"
-        const deployment = isNetwork
-          ? networkDeployment(deployed(), model, timeFrame)
-          : (votes ?? linearActive() ?? undefined)
-        if (isNetwork && deployment === undefined) {
+        const network = isNetwork ? networkDeployment(deployed(), model, timeFrame) : undefined
+        if (isNetwork && network === undefined) {
           const why = `there is no ${model} for bars of ${timeFrame}: train one, or ask for another`
           return Effect.succeed(withoutClasses(all(questions, why)))
         }
-        const isLate = ({ asOf }: Question) => deployment !== undefined && asOf < deployment.since
+        const votes = model === "serving" ? champion(deployed(), timeFrame) : undefined
+        const since = (network ?? votes ?? linearActive())?.since ?? 0
+        const isLate = ({ asOf }: Question) => asOf < since
         const asked = questions.filter((question) => !isLate(question))
         const answer = () => {
           if (asked.length === 0) return Effect.succeed([])
-          if (isNetwork && deployment !== undefined) {
-            return orStandIn(deployment.version, deployment.previous, asked)
-          }
+          if (network !== undefined) return orStandIn(network.version, network.previous, asked)
           return model === "serving" ? serving(asked) : Effect.map(linear(asked, "active"), withoutClasses)
         }
+        const why = `the ${model} model has learned from bars up to ${new Date(since).toISOString()}, after the as-of`
         return Effect.map(answer(), (answers) => {
           let next = 0
           return questions.map((question) => {
             if (!isLate(question)) return answers[next++] as NetworkAnswer
-            const until = new Date(deployment?.since ?? 0).toISOString()
-            const why = `the ${model} model has learned from bars up to ${until}, after the as-of`
             return { answer: abstain(question, why), classes: null }
           })
         })

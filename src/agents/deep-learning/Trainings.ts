@@ -31,6 +31,7 @@ import {
   champion,
   type Deployed,
   evolveDeployed,
+  learnedTo,
   modelOfKind,
   networkAlias,
   networkDeployment,
@@ -55,9 +56,6 @@ import {
 
 /** Questions that a review looks at, of all instruments together: the latest. */
 const reviewRowsMax = 4_000
-/** Metric of a version that was calibrated anew: up to when its network had learned. */
-const learnedTo = "learned-to"
-
 export interface TrainingParts {
   readonly voter: Voter<DeepState>
   readonly settings: Settings
@@ -76,6 +74,7 @@ export const makeTrainings = ({ deployed, directory, programs, settings, voter }
     memoryBytesMax: models.hostMemoryBytesMax,
     runMsMax: models.runMsMax
   }
+  const oneReview = Effect.unsafeMakeSemaphore(1)
   let going: TrainingRequest | undefined
   /** As-of of the latest try at each network of the feed's time frame. */
   const tried = new Map<NetworkModel, number>()
@@ -158,7 +157,7 @@ export const makeTrainings = ({ deployed, directory, programs, settings, voter }
       const { horizonBars, timeFrame } = trained.manifest
       const votes = champion(deployed, timeFrame)
       if (votes === undefined || trained.logLoss === null) return false
-      const { version } = votes.deployment
+      const version = votes.manifest.digest
       const { from, instruments } = trained.heldOut
       const barsBefore = barsBeforeOf(yield* inputOf(version))
       const rows = yield* maturedRows(instruments, from - 1, { barsBefore, horizonBars, costs })
@@ -261,9 +260,6 @@ export const makeTrainings = ({ deployed, directory, programs, settings, voter }
       const next = yield* publish(fitted, version)
       const why = { since: asOf, reason: fitted.reason }
       yield* Effect.map(artefacts.activate(alias, next.digest, deployment, why), note)
-      if (champion(deployed, manifest.timeFrame)?.deployment.version === version) {
-        yield* vote(manifest.timeFrame, next.digest, asOf, fitted.reason)
-      }
     })
 
   /** The network that votes, beside what voted before it; it goes where it has become worse. */
@@ -272,7 +268,9 @@ export const makeTrainings = ({ deployed, directory, programs, settings, voter }
       const votes = champion(deployed, timeFrame)
       const linear = voter.active()
       if (votes === undefined || linear === null) return
-      const { previous, since, version } = votes.deployment
+      // Since it votes, beside what voted before: of its calibrators only the latest may have seen some of these rows.
+      const { previous, since } = votes.deployment
+      const version = votes.manifest.digest
       const inputs = [yield* inputOf(version), yield* inputOf(previous ?? linear.version)] as const
       const longest = barsBeforeOf(inputs[0]) > barsBeforeOf(inputs[1]) ? inputs[0] : inputs[1]
       const rows = yield* rowsSince(own, timeFrame, asOf, since, longest)
@@ -304,16 +302,18 @@ export const makeTrainings = ({ deployed, directory, programs, settings, voter }
       const last = Math.max(learned, tried.get(model) ?? Number.NEGATIVE_INFINITY)
       return Number.isFinite(last) ? last : undefined
     },
-    /** All networks of the feed's time frame. */
+    /** All networks of the feed's time frame. One that is still going on when the next is due does for it. */
     review: (own: TimeFrame, asOf: number) =>
-      Effect.gen(function* () {
-        yield* judgeChampion(own, own, asOf)
-        for (const [alias, deployment] of [...deployed.deployments]) {
-          const manifest = deployed.manifests.get(deployment.version)
-          if (alias === servingAlias(own) || manifest?.timeFrame !== own) continue
-          yield* calibrateAnew(own, deployment, asOf)
-        }
-      }),
+      oneReview.withPermitsIfAvailable(1)(
+        Effect.gen(function* () {
+          yield* judgeChampion(own, own, asOf)
+          for (const [alias, deployment] of [...deployed.deployments]) {
+            const manifest = deployed.manifests.get(deployment.version)
+            if (alias === servingAlias(own) || manifest?.timeFrame !== own) continue
+            yield* calibrateAnew(own, deployment, asOf)
+          }
+        })
+      ),
     /** What the models' stream says. */
     onModels: (event: Parameters<typeof evolveDeployed>[1]) => {
       evolveDeployed(deployed, event)
