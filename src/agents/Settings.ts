@@ -2,6 +2,7 @@
  * Everything that can be configured. The defaults stand in `config/default.yaml`, and nowhere else.
  */
 import { Schema } from "effect"
+import { BodySpec } from "../learning/networks/NetworkSpec.ts"
 import { Costs } from "../market/Costs.ts"
 import { Policy } from "../protocols/Decision.ts"
 import { NetworkModel } from "../protocols/Prediction.ts"
@@ -151,6 +152,12 @@ export const DeepLearningSettings = Schema.Struct({
     described("of networks; the linear forecaster has none")
   ),
   dropoutRate: Share.pipe(env("DL_DROPOUT_RATE"), described("of networks; the linear forecaster has none")),
+  bodies: Schema.Array(BodySpec).pipe(
+    Schema.maxItems(16),
+    described(
+      "networks of another make than these sizes give, in a file: `- {kind: lstm, hidden: 64, layers: 2, dropout: 0}`; of a kind the first counts"
+    )
+  ),
   networks: Schema.Array(NetworkModel).pipe(described("which are trained on schedule; none when empty")),
   train: Schema.Literal("auto", "always", "never").pipe(
     described(

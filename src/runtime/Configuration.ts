@@ -248,7 +248,10 @@ export const load = <A, I>(
     }
     const decoded = Schema.decodeUnknownEither(schema, { onExcessProperty: "error", errors: "all" })(tree)
     if (Either.isLeft(decoded)) {
-      const issues = ParseResult.ArrayFormatter.formatErrorSync(decoded.left)
+      const all = ParseResult.ArrayFormatter.formatErrorSync(decoded.left)
+      // Of things that are told apart by their kind, those that were not meant complain of it.
+      const meant = all.filter(({ path }) => path.at(-1) !== "kind")
+      const issues = meant.length === 0 ? all : meant
       const [first] = issues
       const path = first?.path.join(".") ?? ""
       const more = issues.length > 1 ? ` (and ${issues.length - 1} more)` : ""

@@ -84,6 +84,8 @@ const bodyOf = (
   { deepLearning }: Settings
 ): BodySpec => {
   const dropout = deepLearning.dropoutRate
+  const configured = deepLearning.bodies.find(({ kind }) => kind === model)
+  if (configured !== undefined && layers === undefined && width === undefined) return configured
   switch (model) {
     case "lstm":
     case "gru":

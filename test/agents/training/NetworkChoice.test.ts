@@ -31,6 +31,20 @@ describe("the networks that can be trained by name", () => {
     }
   })
 
+  it("are of another make where a body is configured, unless the command says a size", () => {
+    const settings = settingsWith()
+    const body = { kind: "lstm", hidden: 9, layers: 1, dropout: 0 } as const
+    const { deepLearning } = settings
+    const configured = { ...settings, deepLearning: { ...deepLearning, bodies: [body] } }
+    const bodyOf = (choice: NetworkChoice) => {
+      const { spec } = Either.getOrThrow(chooseNetwork(choice, configured))
+      return "trm" in spec ? undefined : spec.network.body
+    }
+    expect(bodyOf({ model: "lstm" })).toEqual(body)
+    expect(bodyOf({ model: "lstm", width: 7 })).toMatchObject({ hidden: 7 })
+    expect(bodyOf({ model: "gru" })).toMatchObject({ kind: "gru", hidden: deepLearning.lstmHiddenSize })
+  })
+
   it("are as configured", () => {
     const settings = {
       "deepLearning.lstmHiddenSize": 24,
