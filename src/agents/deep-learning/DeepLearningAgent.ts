@@ -9,7 +9,7 @@
  * In lock-step nothing of it goes by the clock: scheduled trainings are off unless configured, and where they are on the
  * bars wait for them; rows are run as they are asked for, and nothing is published at an interval.
  */
-import { Effect, FiberSet, Mailbox, Schedule, Stream } from "effect"
+import { Cause, Effect, FiberSet, Mailbox, Schedule, Stream } from "effect"
 import type { TimeFrameUnfit } from "../../market/errors.ts"
 import type { BarsEvent } from "../../protocols/Bar.ts"
 import { type ArtefactRefused, NotReady, TrainingNotDone, type UnknownModel } from "../../protocols/errors.ts"
@@ -133,7 +133,11 @@ const addNetworks = (settings: Settings) => (voter: Voter<DeepState>) =>
 
     /** Beside everything else; what keeps it from being done is told, and nothing else is. */
     const quietly = <E extends { readonly message: string }>(what: string, work: Effect.Effect<unknown, E>) =>
-      Effect.catchAllCause(work, (cause) => Effect.logWarning(`${what} was not done`, cause))
+      Effect.catchAllCause(work, (cause) => {
+        const reason = Cause.squash(cause)
+        const message = reason instanceof Error ? reason.message : String(reason)
+        return Effect.logWarning(`${what} was not done: ${message}`, cause)
+      })
 
     const deployShipped = (timeFrame: TimeFrame) =>
       Effect.gen(function* () {
@@ -150,6 +154,8 @@ const addNetworks = (settings: Settings) => (voter: Voter<DeepState>) =>
     const dueWork = (timeFrame: TimeFrame, asOf: number, index: number) => {
       const { networks, refitEveryBars, train, trainBarsMin, trainEveryBars } = deepLearning
       if (train === "never" || (isLockStep() && train === "auto") || trainings.isBusy()) return undefined
+      // The warm-up goes as fast as it can, and has no time for them.
+      if (voter.isWarmUp()) return undefined
       const due = dueNetwork(
         { networks, everyBars: trainEveryBars, barsMin: trainBarsMin },
         { seen: index + 1, asOf, frameMs: toMs(timeFrame) },

@@ -24,6 +24,7 @@ import { runRowsOf } from "../training/evaluateModel.ts"
 import { checkModel } from "../training/ModelFile.ts"
 import { barsBeforeOf, type ModelInput } from "../training/ModelInput.ts"
 import { openModel } from "../training/ModelRun.ts"
+import { questionBarsBefore } from "../training/QuestionRows.ts"
 import type { Voter } from "../voter/Addition.ts"
 import type { Fitted } from "../voter/Learner.ts"
 import type { DeepState } from "./DeepLearner.ts"
@@ -184,32 +185,34 @@ export const makeTrainings = ({ deployed, directory, programs, settings, voter }
       return true
     })
 
+  /** Nothing comes between the beginning and what ends it: an interruption there would keep all others from beginning. */
   const train = (own: TimeFrame, request: TrainingRequest, tell: Tell) =>
-    Effect.gen(function* () {
-      if (going !== undefined) {
-        const { model, timeFrame } = going
-        return yield* new NotReady({
-          reason: `the ${model} of ${timeFrame} is being trained, and there is one at a time`
+    Effect.acquireUseRelease(
+      Effect.suspend(() => {
+        if (going !== undefined) {
+          const { model, timeFrame } = going
+          const reason = `the ${model} of ${timeFrame} is being trained, and there is one at a time`
+          return Effect.fail(new NotReady({ reason }))
+        }
+        going = request
+        if (toMs(own) === toMs(request.timeFrame)) tried.set(request.model, request.asOf)
+        return Effect.void
+      }),
+      () =>
+        Effect.gen(function* () {
+          const trained = yield* trainOnHistory(place(own), request, tell)
+          const isDeployed = yield* deploy(trained)
+          const version = sha256(trained.artefact)
+          const isServing = isDeployed && (yield* promote(trained, version))
+          yield* Effect.logInfo(`The ${request.model} of ${request.timeFrame}: ${trained.reason}`)
+          const { metrics } = trained.manifest
+          yield* tell({ _tag: "Trained", version, metrics, isDeployed, isServing, reason: trained.reason })
+        }),
+      () =>
+        Effect.sync(() => {
+          going = undefined
         })
-      }
-      going = request
-      if (toMs(own) === toMs(request.timeFrame)) tried.set(request.model, request.asOf)
-      yield* Effect.gen(function* () {
-        const trained = yield* trainOnHistory(place(own), request, tell)
-        const isDeployed = yield* deploy(trained)
-        const version = sha256(trained.artefact)
-        const isServing = isDeployed && (yield* promote(trained, version))
-        yield* Effect.logInfo(`The ${request.model} of ${request.timeFrame}: ${trained.reason}`)
-        const { metrics } = trained.manifest
-        yield* tell({ _tag: "Trained", version, metrics, isDeployed, isServing, reason: trained.reason })
-      }).pipe(
-        Effect.ensuring(
-          Effect.sync(() => {
-            going = undefined
-          })
-        )
-      )
-    })
+    )
 
   /** Up to when the network of a version had learned. */
   const learnedToOf = (deployment: Deployment): number => {
@@ -221,12 +224,13 @@ export const makeTrainings = ({ deployed, directory, programs, settings, voter }
     Effect.gen(function* () {
       const { instruments } = voter.state().windows
       const barsMax = Math.ceil(reviewRowsMax / Math.max(1, instruments.length))
-      const count = Math.min(barsMax, Math.ceil((asOf - since) / toMs(timeFrame))) + barsBeforeOf(input) + 1
+      const barsBefore = Math.max(barsBeforeOf(input), questionBarsBefore)
+      const count = Math.min(barsMax, Math.ceil((asOf - since) / toMs(timeFrame))) + barsBefore + 1
       const series = yield* Effect.forEach(instruments, (instrument) =>
         history(context, { instrument, own, timeFrame, asOf }, count)
       )
       const { horizonBars } = orchestrator
-      return yield* maturedRows(series, since, { barsBefore: barsBeforeOf(input), horizonBars, costs })
+      return yield* maturedRows(series, since, { barsBefore, horizonBars, costs })
     })
 
   /** A network with a calibrator that was learned from what has matured since it was trained. */
