@@ -161,7 +161,7 @@ export const DeepLearningSettings = Schema.Struct({
   networks: Schema.Array(NetworkModel).pipe(described("which are trained on schedule; none when empty")),
   train: Schema.Literal("auto", "always", "never").pipe(
     described(
-      "auto: on schedule in paced runs; always: in lock-step as well, whose bars wait for it; never: on request alone"
+      "auto: on schedule in paced runs, unless bars come faster than four a second; always: in any, and in lock-step the bars wait for it; never: on request alone"
     )
   ),
   trainEveryBars: Positive.pipe(described("bars between two trainings of a network")),

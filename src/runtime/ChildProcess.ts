@@ -7,6 +7,7 @@
  */
 import { spawn } from "node:child_process"
 import { readFileSync } from "node:fs"
+import { constants, setPriority } from "node:os"
 import type { Duplex } from "node:stream"
 import { Deferred, Effect, type Scope, Stream } from "effect"
 import { type Frame, frameKind } from "../protocols/wire/Frame.ts"
@@ -21,6 +22,8 @@ export interface ChildOptions {
   readonly script: string
   readonly arguments?: ReadonlyArray<string>
   readonly environment?: Readonly<Record<string, string>>
+  /** Whether it gives way to whoever answers questions on the same machine, from its first instruction on. */
+  readonly isBeside?: boolean
   /** Resident memory beyond which it is killed. */
   readonly memoryBytesMax: number
   /** A single request that takes longer ends the child: what it runs cannot be interrupted. */
@@ -55,6 +58,16 @@ const residentBytes = (pid: number): number | undefined => {
   }
 }
 
+/** Lowers the priority of a process. Not every system lets it: then it takes its share like anyone else. */
+const giveWay = (pid: number | undefined): void => {
+  if (pid === undefined) return
+  try {
+    setPriority(pid, constants.priority.PRIORITY_BELOW_NORMAL)
+  } catch {
+    // As said.
+  }
+}
+
 interface Waiting {
   readonly answer: Deferred.Deferred<Frame, ChildFailed>
   readonly sinceMs: number
@@ -81,6 +94,10 @@ export const start = (options: ChildOptions): Effect.Effect<Child, ChildFailed, 
           env: { ...process.env, ...options.environment },
           detached: true
         })
+      ).pipe(
+        Effect.tap((child) =>
+          options.isBeside === true ? Effect.sync(() => giveWay(child.pid)) : Effect.void
+        )
       ),
       (child) =>
         Effect.sync(() => {

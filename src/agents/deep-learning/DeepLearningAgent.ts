@@ -22,6 +22,7 @@ import { InternalError } from "../../protocols/wire/errors.ts"
 import { epochZero, truncateReason } from "../../protocols/wire/Ids.ts"
 import { Bus } from "../../runtime/Bus.ts"
 import type { ChildFailed } from "../../runtime/errors.ts"
+import { monotonicMs } from "../../runtime/MonotonicClock.ts"
 import * as Topic from "../../runtime/Topic.ts"
 import * as RowRuns from "../model-host/RowRuns.ts"
 import { enveloped, NodeContext, serveAgent } from "../NodeContext.ts"
@@ -44,6 +45,12 @@ import { makeTrainings } from "./Trainings.ts"
 const name = "deep-learning"
 /** Events of a training that wait for whoever asked for it; the oldest give way. */
 const eventsMax = 1_024
+
+/** Bars that come faster than this leave no time for scheduled work beside them. */
+const paceMsMin = 250
+/** Between two pieces of scheduled work of a paced run: at least so long, and so many times what the last one took. */
+const restMsMin = 60_000
+const restShare = 4
 
 /** What is asked of a model to have its session made and its first run behind it. */
 const warmUpQuestion = { sigma: 0.01, band: 0.01 }
@@ -76,7 +83,10 @@ const addNetworks = (settings: Settings) => (voter: Voter<DeepState>) =>
     const bus = yield* Bus
     const { artefacts, context, host, known, runs } = voter
     const { deepLearning, models, orchestrator } = settings
+    const now = yield* monotonicMs
     const beside = yield* FiberSet.make()
+    /** When scheduled work may begin again, by the monotonic clock. */
+    let restsUntil = 0
     const deployed = noneDeployed()
     let feedFrame: TimeFrame | null = null
     const own = (): TimeFrame | null => feedFrame ?? deepLearner(settings).timeFrame(voter.state())
@@ -153,9 +163,10 @@ const addNetworks = (settings: Settings) => (voter: Voter<DeepState>) =>
     /** What is due at an as-of. */
     const dueWork = (timeFrame: TimeFrame, asOf: number, index: number) => {
       const { networks, refitEveryBars, train, trainBarsMin, trainEveryBars } = deepLearning
-      if (train === "never" || (isLockStep() && train === "auto") || trainings.isBusy()) return undefined
+      const hasTime = (voter.paceMs() ?? 0) >= paceMsMin
+      if (train === "never" || (train === "auto" && !hasTime) || trainings.isBusy()) return undefined
       // The warm-up goes as fast as it can, and has no time for them.
-      if (voter.isWarmUp()) return undefined
+      if (voter.isWarmUp() || (!isLockStep() && now() < restsUntil)) return undefined
       const due = dueNetwork(
         { networks, everyBars: trainEveryBars, barsMin: trainBarsMin },
         { seen: index + 1, asOf, frameMs: toMs(timeFrame) },
@@ -179,13 +190,26 @@ const addNetworks = (settings: Settings) => (voter: Voter<DeepState>) =>
       Effect.gen(function* () {
         if (event.type === "FeedOpened") {
           feedFrame = event.payload.timeFrame
-          yield* quietly("The deployment of shipped networks", deployShipped(feedFrame))
+          const deploying = quietly("The deployment of shipped networks", deployShipped(feedFrame))
+          // They vote for nothing yet: a paced run does not wait for them.
+          yield* isLockStep() ? deploying : FiberSet.run(beside, deploying)
         }
         if (event.type !== "BarsClosed") return
         feedFrame = event.payload.timeFrame
         const work = dueWork(feedFrame, event.payload.asOf, event.payload.index)
         if (work === undefined) return
-        yield* quietly("What was due", isLockStep() ? work : FiberSet.run(beside, work))
+        if (isLockStep()) {
+          yield* quietly("What was due", work)
+          return
+        }
+        // However fast the bars come, most of the time belongs to those who ask.
+        const began = now()
+        restsUntil = Number.POSITIVE_INFINITY
+        const rest = Effect.sync(() => {
+          const ended = now()
+          restsUntil = ended + Math.max(restMsMin, restShare * (ended - began))
+        })
+        yield* FiberSet.run(beside, Effect.ensuring(quietly("What was due", work), rest))
       })
 
     const onModels = (event: ModelEvent) =>

@@ -85,10 +85,11 @@ export const champion = (deployed: Deployed, timeFrame: TimeFrame): Champion | u
   if (deployment === undefined || promoted === undefined || model === undefined) return undefined
   const latest = networkDeployment(deployed, model, timeFrame)
   const manifest = manifests.get(latest?.version ?? "")
-  const isOfIt = manifest?.metrics.some(
-    ({ name, value }) => name === learnedTo && value === promoted.fittedAsOf
-  )
-  return latest !== undefined && manifest !== undefined && isOfIt === true
+  // Trained at one as-of as one configuration says, it is one network, to the byte.
+  const isOfIt =
+    manifest?.configuration === promoted.configuration &&
+    manifest.metrics.some(({ name, value }) => name === learnedTo && value === promoted.fittedAsOf)
+  return latest !== undefined && manifest !== undefined && isOfIt
     ? { deployment, manifest, since: latest.since }
     : { deployment, manifest: promoted, since: deployment.since }
 }

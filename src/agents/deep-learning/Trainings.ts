@@ -13,17 +13,19 @@ import { Effect, Either } from "effect"
 import { logLosses } from "../../learning/evaluation/ClassMetrics.ts"
 import { mean } from "../../learning/evaluation/Scoring.ts"
 import { sides } from "../../learning/ScoreCalibrator.ts"
+import type { BarSeries } from "../../market/BarSeries.ts"
 import { ArtefactRefused, NotReady } from "../../protocols/errors.ts"
 import type { Deployment } from "../../protocols/Model.ts"
 import type { NetworkModel, TrainingEvent } from "../../protocols/Prediction.ts"
 import { type TimeFrame, toMs } from "../../protocols/TimeFrame.ts"
 import { truncateReason } from "../../protocols/wire/Ids.ts"
 import { sha256 } from "../../protocols/wire/Json.ts"
+import type * as ChildProcess from "../../runtime/ChildProcess.ts"
 import type { Settings } from "../Settings.ts"
 import { runRowsOf } from "../training/evaluateModel.ts"
 import { checkModel } from "../training/ModelFile.ts"
 import { barsBeforeOf, type ModelInput } from "../training/ModelInput.ts"
-import { openModel } from "../training/ModelRun.ts"
+import { loadModel, startModelRun } from "../training/ModelRun.ts"
 import { questionBarsBefore } from "../training/QuestionRows.ts"
 import type { Voter } from "../voter/Addition.ts"
 import type { Fitted } from "../voter/Learner.ts"
@@ -38,7 +40,7 @@ import {
   networkDeployment,
   servingAlias
 } from "./Deployed.ts"
-import { history } from "./history.ts"
+import { type Haste, history } from "./history.ts"
 import {
   askMatured,
   compareMatured,
@@ -86,12 +88,16 @@ export const makeTrainings = ({ deployed, directory, programs, settings, voter }
     return deployment
   }
 
+  /** In lock-step the bars wait for it; else others are to be answered meanwhile. */
+  const hasteOf = (): Haste => (voter.paceMs() === null ? "asked" : "beside")
+
   const place = (own: TimeFrame): TrainingPlace => ({
     settings,
     context,
     own,
     directory,
     programs,
+    haste: hasteOf(),
     instruments: voter.state().windows.instruments
   })
 
@@ -137,16 +143,13 @@ export const makeTrainings = ({ deployed, directory, programs, settings, voter }
       return { input, rowsMax: runRowsOf({ trained }) }
     })
 
-  /** What versions say of rows that have matured, each in a process that answers nobody else. */
-  const answersOf = (version: string, rows: Parameters<typeof askMatured>[1]) =>
+  /** What a version says of rows that have matured, in a process that answers nobody else. */
+  const answersOf = (child: ChildProcess.Child, version: string, rows: Parameters<typeof askMatured>[1]) =>
     Effect.gen(function* () {
       const bytes = yield* artefacts.fetch(version)
       const seen = yield* reviewedAs(bytes)
-      return yield* Effect.scoped(
-        Effect.flatMap(openModel({ bytes, path: version.slice(0, 12) }, modelHost), (ask) =>
-          askMatured({ ...seen, ask }, rows)
-        )
-      )
+      const ask = yield* loadModel(child, { bytes, path: version.slice(0, 12) })
+      return yield* askMatured({ ...seen, ask }, rows)
     })
 
   const inputOf = (version: string) =>
@@ -162,7 +165,10 @@ export const makeTrainings = ({ deployed, directory, programs, settings, voter }
       const { from, instruments } = trained.heldOut
       const barsBefore = barsBeforeOf(yield* inputOf(version))
       const rows = yield* maturedRows(instruments, from - 1, { barsBefore, horizonBars, costs })
-      const { probabilities } = yield* answersOf(version, rows)
+      const child = startModelRun(modelHost)
+      const { probabilities } = yield* Effect.scoped(
+        Effect.flatMap(child, (one) => answersOf(one, version, rows))
+      )
       const losses = logLosses(Float64Array.from(probabilities), rows.label, sides.length)
       return Either.isRight(losses) && mean(losses.right) <= trained.logLoss
     })
@@ -220,29 +226,43 @@ export const makeTrainings = ({ deployed, directory, programs, settings, voter }
     return metrics.find(({ name }) => name === learnedTo)?.value ?? deployment.since
   }
 
-  const rowsSince = (own: TimeFrame, timeFrame: TimeFrame, asOf: number, since: number, input: ModelInput) =>
-    Effect.gen(function* () {
-      const { instruments } = voter.state().windows
-      const barsMax = Math.ceil(reviewRowsMax / Math.max(1, instruments.length))
-      const barsBefore = Math.max(barsBeforeOf(input), questionBarsBefore)
-      const count = Math.min(barsMax, Math.ceil((asOf - since) / toMs(timeFrame))) + barsBefore + 1
-      const series = yield* Effect.forEach(instruments, (instrument) =>
-        history(context, { instrument, own, timeFrame, asOf }, count)
-      )
-      const { horizonBars } = orchestrator
-      return yield* maturedRows(series, since, { barsBefore, horizonBars, costs })
+  /** The latest bars that questions of a review are made of, and what the models that it asks see before them. */
+  const reviewBars = (own: TimeFrame, timeFrame: TimeFrame, asOf: number, barsBefore: number) => {
+    const { instruments } = voter.state().windows
+    const count = Math.ceil(reviewRowsMax / Math.max(1, instruments.length)) + barsBefore + 1
+    return Effect.forEach(instruments, (instrument) =>
+      history(context, { instrument, own, timeFrame, asOf }, count, hasteOf())
+    )
+  }
+
+  const barsBeforeAll = (inputs: ReadonlyArray<ModelInput>): number =>
+    inputs.reduce((most, input) => Math.max(most, barsBeforeOf(input)), questionBarsBefore)
+
+  const rowsSince = (series: ReadonlyArray<BarSeries>, since: number, ...inputs: ReadonlyArray<ModelInput>) =>
+    maturedRows(series, since, {
+      barsBefore: barsBeforeAll(inputs),
+      horizonBars: orchestrator.horizonBars,
+      costs
     })
 
   /** A network with a calibrator that was learned from what has matured since it was trained. */
-  const calibrateAnew = (own: TimeFrame, deployment: Deployment, asOf: number) =>
+  const calibrateAnew = (
+    child: ChildProcess.Child,
+    series: ReadonlyArray<BarSeries>,
+    deployment: Deployment,
+    asOf: number
+  ) =>
     Effect.gen(function* () {
       const { alias, version } = deployment
       const manifest = deployed.manifests.get(version)
       if (manifest === undefined) return
       const since = learnedToOf(deployment)
-      const rows = yield* rowsSince(own, manifest.timeFrame, asOf, since, yield* inputOf(version))
+      const rows = yield* rowsSince(series, since, yield* inputOf(version))
       if (rows.rows === 0) return
-      const better: Recalibration | undefined = yield* recalibration(yield* answersOf(version, rows), rows)
+      const better: Recalibration | undefined = yield* recalibration(
+        yield* answersOf(child, version, rows),
+        rows
+      )
       if (better === undefined) return
       const artefact = recalibrated(yield* artefacts.fetch(version), better.calibrator)
       if (artefact === undefined) return
@@ -267,7 +287,12 @@ export const makeTrainings = ({ deployed, directory, programs, settings, voter }
     })
 
   /** The network that votes, beside what voted before it; it goes where it has become worse. */
-  const judgeChampion = (own: TimeFrame, timeFrame: TimeFrame, asOf: number) =>
+  const judgeChampion = (
+    child: ChildProcess.Child,
+    series: ReadonlyArray<BarSeries>,
+    timeFrame: TimeFrame,
+    asOf: number
+  ) =>
     Effect.gen(function* () {
       const votes = champion(deployed, timeFrame)
       const linear = voter.active()
@@ -275,13 +300,12 @@ export const makeTrainings = ({ deployed, directory, programs, settings, voter }
       // Since it votes, beside what voted before: of its calibrators only the latest may have seen some of these rows.
       const { previous, since } = votes.deployment
       const version = votes.manifest.digest
-      const inputs = [yield* inputOf(version), yield* inputOf(previous ?? linear.version)] as const
-      const longest = barsBeforeOf(inputs[0]) > barsBeforeOf(inputs[1]) ? inputs[0] : inputs[1]
-      const rows = yield* rowsSince(own, timeFrame, asOf, since, longest)
+      const before = previous ?? linear.version
+      const rows = yield* rowsSince(series, since, yield* inputOf(version), yield* inputOf(before))
       if (rows.rows === 0) return
       const compared = yield* compareMatured(
-        yield* answersOf(version, rows),
-        yield* answersOf(previous ?? linear.version, rows),
+        yield* answersOf(child, version, rows),
+        yield* answersOf(child, before, rows),
         rows,
         { horizonBars: orchestrator.horizonBars, seed: run.seed }
       )
@@ -296,6 +320,10 @@ export const makeTrainings = ({ deployed, directory, programs, settings, voter }
       yield* vote(timeFrame, linear.version, asOf, reason)
     })
 
+  /** What keeps one from being looked at keeps no other. */
+  const alone = <E extends { readonly message: string }>(what: string, review: Effect.Effect<void, E>) =>
+    Effect.catchAll(review, (error) => Effect.logWarning(`${what} was not reviewed: ${error.message}`))
+
   return {
     train,
     deploy,
@@ -309,14 +337,25 @@ export const makeTrainings = ({ deployed, directory, programs, settings, voter }
     /** All networks of the feed's time frame. One that is still going on when the next is due does for it. */
     review: (own: TimeFrame, asOf: number) =>
       oneReview.withPermitsIfAvailable(1)(
-        Effect.gen(function* () {
-          yield* judgeChampion(own, own, asOf)
-          for (const [alias, deployment] of [...deployed.deployments]) {
-            const manifest = deployed.manifests.get(deployment.version)
-            if (alias === servingAlias(own) || manifest?.timeFrame !== own) continue
-            yield* calibrateAnew(own, deployment, asOf)
-          }
-        })
+        Effect.scoped(
+          Effect.gen(function* () {
+            const ours = [...deployed.deployments.values()].filter(
+              ({ version }) => deployed.manifests.get(version)?.timeFrame === own
+            )
+            if (ours.length === 0) return
+            const inputs = yield* Effect.forEach(ours, ({ version }) => Effect.option(inputOf(version)))
+            const barsBefore = barsBeforeAll(
+              inputs.flatMap((input) => (input._tag === "Some" ? [input.value] : []))
+            )
+            const series = yield* reviewBars(own, own, asOf, barsBefore)
+            const child = yield* startModelRun(modelHost)
+            yield* alone("The network that votes", judgeChampion(child, series, own, asOf))
+            for (const deployment of ours) {
+              if (deployment.alias === servingAlias(own)) continue
+              yield* alone(deployment.alias, calibrateAnew(child, series, deployment, asOf))
+            }
+          })
+        )
       ),
     /** What the models' stream says. */
     onModels: (event: Parameters<typeof evolveDeployed>[1]) => {

@@ -21,6 +21,11 @@ import { seriesOf } from "./BarWindows.ts"
 /** Bars of one answer of the context: decoding more of them at a time would hold up everything else. */
 const barsPerCall = 100
 
+/** How history is read: `asked` for somebody who waits, `beside` leaves room for those between two pages. */
+export type Haste = "asked" | "beside"
+const besideBarsPerCall = 50
+const besidePauseMs = 10
+
 export type Context = BusRpcClient.ClientOf<typeof ContextRpcs>
 
 /** Between two looks at how far the context is, and for how long. */
@@ -44,7 +49,8 @@ export const barsPerBar = (own: TimeFrame, wanted: TimeFrame): number => Math.ce
 export const lastBars = (
   context: Context,
   question: { readonly instrument: Instrument; readonly timeFrame: TimeFrame; readonly asOf: number },
-  count: number
+  count: number,
+  haste: Haste = "asked"
 ) =>
   Effect.gen(function* () {
     const pages: Array<ReadonlyArray<Bar>> = []
@@ -54,14 +60,14 @@ export const lastBars = (
         instrument: question.instrument.id,
         timeFrame: question.timeFrame,
         asOf,
-        count: Math.min(wanted, barsPerCall)
+        count: Math.min(wanted, haste === "asked" ? barsPerCall : besideBarsPerCall)
       })
       const [first] = page
       if (first === undefined) break
       pages.unshift(page)
       wanted -= page.length
       asOf = first.closeTime - 1
-      yield* breathe
+      yield* haste === "asked" ? breathe : Effect.sleep(besidePauseMs)
     }
     return pages.flat()
   })
@@ -98,7 +104,8 @@ export const history = (
     readonly timeFrame: TimeFrame
     readonly asOf: number
   },
-  count: number
+  count: number,
+  haste: Haste = "asked"
 ) =>
   Effect.gen(function* () {
     const { asOf, instrument, own, timeFrame } = question
@@ -107,7 +114,8 @@ export const history = (
     const bars = yield* lastBars(
       context,
       { instrument, timeFrame: own, asOf },
-      (count + 1) * perBar - (perBar === 1 ? 1 : 0)
+      (count + 1) * perBar - (perBar === 1 ? 1 : 0),
+      haste
     )
     const made: Either.Either<BarSeries, TimeFrameUnfit> = aggregateBars(
       seriesOf(instrument, own, bars),

@@ -16,7 +16,7 @@ import type { Settings } from "../Settings.ts"
 import { trainerBarsMax } from "../trainer/frames.ts"
 import { trainInProcess } from "../trainer/Trainer.ts"
 import type { Fitted } from "../voter/Learner.ts"
-import { type Context, history } from "./history.ts"
+import { type Context, type Haste, history } from "./history.ts"
 
 export interface TrainingRequest {
   readonly model: NetworkModel
@@ -30,6 +30,7 @@ export interface TrainingPlace {
   readonly instruments: ReadonlyArray<Instrument>
   /** Of the feed. */
   readonly own: TimeFrame
+  readonly haste: Haste
   /** Its files are kept in there while it goes on. */
   readonly directory: string
   readonly programs: typeof Programs.Service
@@ -45,7 +46,7 @@ export interface HistoryTrained extends Fitted {
 }
 
 export const trainOnHistory = (
-  { context, directory, instruments, own, programs, settings }: TrainingPlace,
+  { context, directory, haste, instruments, own, programs, settings }: TrainingPlace,
   { asOf, model, timeFrame }: TrainingRequest,
   tell: (event: TrainingEvent) => Effect.Effect<unknown>
 ) =>
@@ -55,7 +56,7 @@ export const trainOnHistory = (
       Math.floor(trainerBarsMax / instruments.length)
     )
     const series = yield* Effect.forEach(instruments, (instrument) =>
-      history(context, { instrument, own, timeFrame, asOf }, count)
+      history(context, { instrument, own, timeFrame, asOf }, count, haste)
     )
     const folder = join(directory, "training", `${model}-${timeFrame}`)
     const { artefact, made } = yield* trainInProcess(

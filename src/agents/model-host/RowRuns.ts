@@ -6,7 +6,7 @@
  * Invariant: each row gets the answer of the version that it named. Rows of one run may differ by the last bits of
  * float32 from the same rows run alone, so that what has to come out the same again asks the host itself.
  */
-import { Deferred, Effect, FiberSet, type Scope } from "effect"
+import { Effect, Exit, FiberSet, type Scope } from "effect"
 import { Overloaded } from "../../protocols/wire/errors.ts"
 import type { AgentName } from "../../protocols/wire/Ids.ts"
 import { sha256 } from "../../protocols/wire/Json.ts"
@@ -53,9 +53,12 @@ const rowsWaitingMax = 8_192
 /** Answers that are remembered, of all versions. */
 export const answersMax = 4_096
 
+type Answered<E> = Exit.Exit<RowAnswer, ChildFailed | Overloaded | E>
+
+/** A row that will be run, and who waits for what comes of it. */
 interface Waiting<E> {
   readonly row: Row
-  readonly answer: Deferred.Deferred<RowAnswer, ChildFailed | Overloaded | E>
+  readonly listeners: Array<(answered: Answered<E>) => void>
 }
 
 const keyOf = (version: string, { band, features, sigma }: Row): string => {
@@ -151,55 +154,73 @@ export const makeRowRuns = <E>(
           const rows = taken.map(([, { row }]) => row)
           // Rows that do not fit each other are their own failure, and no reason to stop running the queue.
           const exit = yield* Effect.exit(Effect.suspend(() => runRows(host, asked, rows)))
-          for (const [i, [key, { answer }]] of taken.entries()) {
+          for (const [i, [key, { listeners }]] of taken.entries()) {
             coming.delete(key)
-            if (exit._tag === "Success") {
-              const said = exit.value[i] as RowAnswer
-              remember(key, said)
-              yield* Deferred.succeed(answer, said)
-            } else yield* Deferred.failCause(answer, exit.cause)
+            const answered = Exit.map(exit, (said) => said[i] as RowAnswer)
+            if (Exit.isSuccess(answered)) remember(key, answered.value)
+            for (const listener of listeners) listener(answered)
           }
         }
       })
 
-    /** The answer of a row: remembered, under way, or put into the queue. */
-    const enter = (asked: Asked<E>, row: Row) =>
-      Effect.gen(function* () {
+    /** Puts rows into the queue of their version, but those that are known or under way; says whether it has to be run. */
+    const enter = (
+      asked: Asked<E>,
+      rows: ReadonlyArray<Row>,
+      answered: (i: number, of: Answered<E>) => void
+    ) => {
+      let isNew = false
+      for (const [i, row] of rows.entries()) {
         counted.rows++
         const key = keyOf(asked.version, row)
         const found = known.get(key)
-        if (found !== undefined) {
-          counted.known++
-          remember(key, found)
-          return Effect.succeed(found)
-        }
         const other = coming.get(key)
-        if (other !== undefined) {
-          counted.known++
-          return Deferred.await(other.answer)
+        if (found !== undefined || other !== undefined) counted.known++
+        if (found !== undefined) {
+          remember(key, found)
+          answered(i, Exit.succeed(found))
+        } else if (other !== undefined) other.listeners.push((of) => answered(i, of))
+        else if (coming.size >= rowsWaitingMax) {
+          answered(i, Exit.fail(new Overloaded({ agent, call: "run", limit: rowsWaitingMax })))
+          break
+        } else {
+          const waiting: Waiting<E> = { row, listeners: [(of) => answered(i, of)] }
+          coming.set(key, waiting)
+          const queue = queues.get(asked.version)
+          if (queue === undefined) queues.set(asked.version, [[key, waiting]])
+          else queue.push([key, waiting])
+          isNew ||= queue === undefined
         }
-        if (coming.size >= rowsWaitingMax) {
-          return yield* new Overloaded({ agent, call: "run", limit: rowsWaitingMax })
-        }
-        const answer = yield* Deferred.make<RowAnswer, ChildFailed | Overloaded | E>()
-        const waiting: Waiting<E> = { row, answer }
-        coming.set(key, waiting)
-        const queue = queues.get(asked.version)
-        if (queue !== undefined) queue.push([key, waiting])
-        else {
-          queues.set(asked.version, [[key, waiting]])
-          yield* FiberSet.run(running, runQueue(asked))
-        }
-        return Deferred.await(waiting.answer)
-      })
+      }
+      return isNew
+    }
+
+    const ask = (asked: Asked<E>, rows: ReadonlyArray<Row>) =>
+      // Whoever asks may go at any moment, but not between putting rows into a queue and having it run.
+      Effect.uninterruptibleMask((restore) =>
+        Effect.suspend(() => {
+          const answers: Array<RowAnswer> = []
+          let missing = rows.length
+          let failed: Exit.Exit<never, ChildFailed | Overloaded | E> | undefined
+          let done: (() => void) | undefined
+          const isNew = enter(asked, rows, (i, answered) => {
+            if (Exit.isSuccess(answered)) answers[i] = answered.value
+            else failed ??= Exit.failCause(answered.cause)
+            missing--
+            if (missing === 0 || failed !== undefined) done?.()
+          })
+          const answered = Effect.async<ReadonlyArray<RowAnswer>, ChildFailed | Overloaded | E>((resume) => {
+            done = () => resume(failed ?? Effect.succeed(answers))
+            if (missing === 0 || failed !== undefined) done()
+          })
+          return isNew
+            ? Effect.zipRight(FiberSet.run(running, runQueue(asked)), restore(answered))
+            : restore(answered)
+        })
+      )
 
     return {
-      ask: (asked, rows) =>
-        Effect.flatMap(
-          // Whoever asks may go at any moment, but not between putting a row into a queue and having it run.
-          Effect.forEach(rows, (row) => Effect.uninterruptible(enter(asked, row))),
-          (answers) => Effect.all(answers)
-        ),
+      ask,
       counts: () => ({ ...counted })
     }
   })

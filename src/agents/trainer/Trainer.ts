@@ -42,6 +42,7 @@ export const trainInProcess = (
       const child = yield* ChildProcess.start({
         name: "trainer",
         script: programs.trainer,
+        isBeside: true,
         memoryBytesMax,
         requestMsMax,
         requestsMax: 4

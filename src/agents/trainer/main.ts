@@ -4,7 +4,6 @@
  * losing more than an epoch. It gives way to whoever answers questions on the same machine, and ends when its pipe does.
  */
 import { Socket } from "node:net"
-import { constants, setPriority } from "node:os"
 import { Effect, Either, Logger, LogLevel, Schedule, Schema } from "effect"
 import type { TrainingEvent } from "../../protocols/Prediction.ts"
 import { encodeFrame, type Frame, FrameReader, frameKind } from "../../protocols/wire/Frame.ts"
@@ -88,11 +87,6 @@ const handle = ({ body, header, id, kind }: Frame) => {
   }
 }
 
-try {
-  setPriority(constants.priority.PRIORITY_BELOW_NORMAL)
-} catch {
-  // Not every system lets it: then it takes its share like anyone else.
-}
 pipe.on("data", (chunk) => {
   for (const frame of reader.push(chunk)) handle(frame)
 })

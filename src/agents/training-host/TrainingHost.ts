@@ -154,6 +154,7 @@ export const start = (
         const started = yield* ChildProcess.start({
           name: "training-host",
           script: options.script,
+          isBeside: true,
           memoryBytesMax: options.memoryBytesMax,
           requestMsMax: options.runMsMax,
           requestsMax: 4
@@ -202,7 +203,8 @@ export const start = (
 
     const cancel = Effect.gen(function* () {
       isCancelled = true
-      const ask = child?.request(trainingKind.cancel, null) ?? Effect.void
+      const ask: Effect.Effect<unknown, ChildFailed> =
+        child?.request(trainingKind.cancel, null) ?? Effect.void
       const ended = yield* Effect.ignore(ask).pipe(
         Effect.zipRight(Effect.exit(Deferred.await(result))),
         Effect.timeoutOption(askedMsMax)

@@ -4,7 +4,6 @@
  * machine, and ends when its pipe does.
  */
 import { Socket } from "node:net"
-import { constants, setPriority } from "node:os"
 import { Effect, Schedule } from "effect"
 import { encodeFrame, type Frame, FrameReader, frameKind } from "../../protocols/wire/Frame.ts"
 import { monotonicMs } from "../../runtime/MonotonicClock.ts"
@@ -91,11 +90,6 @@ const handle = ({ header, id, kind }: Frame) => {
   }
 }
 
-try {
-  setPriority(constants.priority.PRIORITY_BELOW_NORMAL)
-} catch {
-  // Not every system lets it: then it takes its share like anyone else.
-}
 pipe.on("data", (chunk) => {
   for (const frame of reader.push(chunk)) handle(frame)
 })

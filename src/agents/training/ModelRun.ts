@@ -41,28 +41,45 @@ export const rowsPerRun = 128
 
 const bytesOf = (values: Float32Array) => new Uint8Array(values.buffer, values.byteOffset, values.byteLength)
 
+const orUnfit = <A, R>(path: string, asked: Effect.Effect<A, ChildFailed, R>) =>
+  Effect.mapError(
+    asked,
+    ({ reason }) => new ModelFileUnfit({ path, reason: reason.replace(/\s+/g, " ").trim() })
+  )
+
+/** A process for one model after the other. */
+export const startModelRun = (
+  options: ModelRunOptions
+): Effect.Effect<ChildProcess.Child, ChildFailed, Scope.Scope> =>
+  ChildProcess.start({
+    name: "model-host",
+    script: options.script,
+    arguments: ["1"],
+    isBeside: true,
+    memoryBytesMax: options.memoryBytesMax,
+    requestMsMax: options.runMsMax,
+    requestsMax: 2
+  })
+
+/** A model in a process of its own. */
 export const openModel = (
-  { bytes, path }: { readonly bytes: Uint8Array; readonly path: string },
+  model: { readonly bytes: Uint8Array; readonly path: string },
   options: ModelRunOptions,
-  /** Of a classifier whose classes are asked for as well; 0 for none. */
   classes = 0
 ): Effect.Effect<AskModel, ModelFileUnfit, Scope.Scope> =>
+  Effect.flatMap(orUnfit(model.path, startModelRun(options)), (child) => loadModel(child, model, classes))
+
+/** A model in the place of the one before it. */
+export const loadModel = (
+  child: ChildProcess.Child,
+  { bytes, path }: { readonly bytes: Uint8Array; readonly path: string },
+  /** Of a classifier whose classes are asked for as well; 0 for none. */
+  classes = 0
+): Effect.Effect<AskModel, ModelFileUnfit> =>
   Effect.gen(function* () {
     const unfit = (reason: string) => new ModelFileUnfit({ path, reason })
-    const orUnfit = <A, R>(asked: Effect.Effect<A, ChildFailed, R>) =>
-      Effect.mapError(asked, ({ reason }) => unfit(reason.replace(/\s+/g, " ").trim()))
-    const child = yield* orUnfit(
-      ChildProcess.start({
-        name: "model-host",
-        script: options.script,
-        arguments: ["1"],
-        memoryBytesMax: options.memoryBytesMax,
-        requestMsMax: options.runMsMax,
-        requestsMax: 2
-      })
-    )
     const digest = sha256(bytes)
-    yield* orUnfit(child.request(hostKind.load, { digest } satisfies LoadHeader, bytes))
+    yield* orUnfit(path, child.request(hostKind.load, { digest } satisfies LoadHeader, bytes))
     return ({ band, columns, features, rows, sigma }) =>
       Effect.gen(function* () {
         const header: RunHeader = {
@@ -75,7 +92,7 @@ export const openModel = (
           outputs: classes > 0 ? [...outputNames, classOutput] : outputNames
         }
         const body = Buffer.concat([features, sigma, band].map(bytesOf))
-        const answer = yield* orUnfit(child.request(hostKind.run, header, body))
+        const answer = yield* orUnfit(path, child.request(hostKind.run, header, body))
         const outputs = new Map<string, Float32Array>()
         let at = 0
         for (const { dims, name } of (answer.header as RunAnswer).outputs) {

@@ -4,6 +4,7 @@ import {
   champion,
   type Deployed,
   evolveDeployed,
+  learnedTo,
   modelOfKind,
   networkAlias,
   networkDeployment,
@@ -133,6 +134,87 @@ describe("the network that votes", () => {
       at(serving, one, cnn)
     )
     expect(beforeChampion(deployed, timeFrame)).toBeNull()
+  })
+})
+
+describe("the network that votes, once it was calibrated anew", () => {
+  const ofNetwork = ({ fittedAsOf }: ModelManifest) => ({ name: learnedTo, value: fittedAsOf })
+  const anew = network("anew", { parent: one.digest, fittedAsOf: asOfAt(150), metrics: [ofNetwork(one)] })
+  const again = network("again", { parent: anew.digest, fittedAsOf: asOfAt(180), metrics: [ofNetwork(one)] })
+  const later = network("later", { parent: anew.digest, fittedAsOf: asOfAt(200) })
+  const laterAnew = network("later anew", {
+    parent: later.digest,
+    fittedAsOf: asOfAt(250),
+    metrics: [ofNetwork(later)]
+  })
+  const since = (alias: string, of: ModelManifest, previous: ModelManifest | null) =>
+    activated(of.digest, { alias, previous: previous?.digest ?? null, since: of.fittedAsOf })
+  const promoted = [
+    published(linear),
+    published(one),
+    since(lstmAlias, one, null),
+    since(serving, one, linear)
+  ]
+  const calibrated = [...promoted, published(anew), since(lstmAlias, anew, one)]
+  const whoServes = (deployed: Deployed) =>
+    standingsOf(deployed, null, timeFrame, 4).map(({ isServing, version }) => [version, isServing])
+
+  it("votes in the place of the one that was promoted, since its own deployment and by that one's", () => {
+    const deployed = having(...calibrated)
+    expect(champion(deployed, timeFrame)).toEqual({
+      deployment: deployed.deployments.get(serving),
+      manifest: anew,
+      since: asOfAt(150)
+    })
+    expect(champion(deployed, timeFrame)?.deployment).toMatchObject({
+      version: one.digest,
+      previous: linear.digest,
+      since: asOfAt(100)
+    })
+    expect(whoServes(having(...promoted))).toEqual([[one.digest, true]])
+    expect(whoServes(deployed)).toEqual([[anew.digest, true]])
+    // The one that it was made of stands in for it.
+    expect(beforeChampion(deployed, timeFrame)).toBe(one.digest)
+    const twice = having(...calibrated, published(again), since(lstmAlias, again, anew))
+    expect(champion(twice, timeFrame)).toMatchObject({ manifest: again, since: asOfAt(180) })
+    expect(beforeChampion(twice, timeFrame)).toBe(anew.digest)
+  })
+
+  it("is the one that was promoted again as soon as the other is retired", () => {
+    const deployed = having(...calibrated, retired(anew.digest))
+    expect(champion(deployed, timeFrame)).toMatchObject({ manifest: one, since: asOfAt(100) })
+    expect(beforeChampion(deployed, timeFrame)).toBeNull()
+  })
+
+  it("is no later training that was not promoted, nor that one calibrated anew", () => {
+    const trainedLater = [...calibrated, published(later), since(lstmAlias, later, anew)]
+    const before = having(...trainedLater)
+    expect(champion(before, timeFrame)).toMatchObject({ manifest: one, since: asOfAt(100) })
+    expect(whoServes(before)).toEqual([[later.digest, false]])
+    const laterCalibrated = [...trainedLater, published(laterAnew), since(lstmAlias, laterAnew, later)]
+    const after = having(...laterCalibrated)
+    expect(champion(after, timeFrame)).toMatchObject({ manifest: one, since: asOfAt(100) })
+    expect(whoServes(after)).toEqual([[laterAnew.digest, false]])
+    // Promoted, it is.
+    const both = having(...laterCalibrated, since(serving, later, one))
+    expect(champion(both, timeFrame)).toMatchObject({ manifest: laterAnew, since: asOfAt(250) })
+    expect(whoServes(both)).toEqual([[laterAnew.digest, true]])
+  })
+
+  it("is none of another network, which happens to have learned up to the same as-of", () => {
+    const other = network("other", { kind: "network-cnn", metrics: [ofNetwork(one)] })
+    const deployed = having(...promoted, published(other), since(networkAlias("cnn", timeFrame), other, null))
+    expect(champion(deployed, timeFrame)?.manifest).toEqual(one)
+    expect(whoServes(deployed)).toEqual([
+      [one.digest, true],
+      [other.digest, false]
+    ])
+  })
+
+  it("votes no longer once the linear forecaster is named as serving", () => {
+    const deployed = having(...calibrated, since(serving, linear, one))
+    expect(champion(deployed, timeFrame)).toBeUndefined()
+    expect(whoServes(deployed)).toEqual([[anew.digest, false]])
   })
 })
 
