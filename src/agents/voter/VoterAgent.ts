@@ -31,6 +31,7 @@ import { Programs } from "../Programs.ts"
 import { type Add, type AnswerError, votingOnly } from "./Addition.ts"
 import * as Artefacts from "./Artefacts.ts"
 import { makeAnswering } from "./answering.ts"
+import { followedOf } from "./Followed.ts"
 import type { Learner } from "./Learner.ts"
 import { shippedModels } from "./shipped.ts"
 
@@ -64,26 +65,26 @@ export const runWith =
       yield* component.onStop(agent.drain)
       const beside = yield* FiberSet.make()
 
+      const followed = followedOf(learner)
       const history = yield* Projection.open({
+        ...followed,
         name: learner.name,
-        version: learner.version,
         stream: barsStream,
         events: barsEvents,
-        initial: learner.initial(),
-        evolve: learner.evolve,
-        snapshot: learner.snapshot,
+        initial: followed.initial(),
         snapshotEvery: settings.store.snapshotEvery
       })
       /** The as-of up to which bars have been applied and a due model made. */
       const known = Progress.make(0)
-      let paceMs: number | null = null
+      const state = () => history.state().learner
+      const paceMs = () => history.state().paceMs
       let isWarmUp = true
 
       const runs = yield* RowRuns.makeRowRuns<AnswerError>(learner.name, host)
       // What serves is what the journal says; one's own deployments are known before they come back from there.
       let active: Deployment | null = null
       const aliasOf = () => {
-        const timeFrame = learner.timeFrame(history.state())
+        const timeFrame = learner.timeFrame(state())
         return timeFrame === null ? undefined : `${learner.name}/${learner.kind}/${timeFrame}`
       }
       const adopt = (deployment: Deployment) => {
@@ -93,10 +94,11 @@ export const runWith =
       }
       const answering = makeAnswering<State, Encoded, AnswerError>({
         learner,
-        state: history.state,
+        state,
         known,
         // What is recorded in lock-step has to come out the same again.
-        run: (asked, rows) => (paceMs === null ? RowRuns.runRows(host, asked, rows) : runs.ask(asked, rows)),
+        run: (asked, rows) =>
+          paceMs() === null ? RowRuns.runRows(host, asked, rows) : runs.ask(asked, rows),
         fetch: artefacts.fetch,
         active: () => active,
         barsOf: (question, count) =>
@@ -108,9 +110,9 @@ export const runWith =
           })
       })
       const addition = yield* add({
-        state: history.state,
+        state,
         known,
-        paceMs: () => paceMs,
+        paceMs,
         isWarmUp: () => isWarmUp,
         active: () => active,
         host,
@@ -135,7 +137,7 @@ export const runWith =
       const patiently = <A>(
         deployed: Effect.Effect<A, Effect.Effect.Error<ReturnType<typeof artefacts.deploy>>>
       ) =>
-        paceMs === null || isWarmUp
+        paceMs() === null || isWarmUp
           ? Effect.retry(deployed, { schedule: lookAgain, while: isTransient })
           : deployed
 
@@ -162,7 +164,7 @@ export const runWith =
       const refit = Effect.gen(function* () {
         const alias = aliasOf()
         if (alias === undefined) return
-        const fitted = yield* stepwise(learner.fit(history.state()))
+        const fitted = yield* stepwise(learner.fit(state()))
         if (fitted === undefined) return
         // Made before, in a life that is over.
         if (active !== null && fitted.manifest.fittedAsOf <= active.since) return
@@ -172,20 +174,17 @@ export const runWith =
         inTrace(settings.telemetry.tracing, `${learner.name}.refit`, traceOf(run, known.current()))
       )
 
-      const follow = history.run((event, state) =>
+      const follow = history.run((event, { learner: made, paceMs }) =>
         Effect.gen(function* () {
-          if (event.type === "FeedOpened") {
-            paceMs = event.payload.paceMs
-            yield* deployShipped(event.payload.timeFrame)
-          }
-          if (event.type !== "BarsClosed") return yield* addition.onBars(event, state)
+          if (event.type === "FeedOpened") yield* deployShipped(event.payload.timeFrame)
+          if (event.type !== "BarsClosed") return yield* addition.onBars(event, made)
           const { asOf, warmUp } = event.payload
           isWarmUp = warmUp
-          if (learner.isDue(state, active !== null) && (active === null || asOf > active.since)) {
+          if (learner.isDue(made, active !== null) && (active === null || asOf > active.since)) {
             if (paceMs === null || warmUp) yield* agent.submit(new Refit({ asOf }))
             else yield* FiberSet.run(beside, Effect.ignoreLogged(agent.ask(new Refit({ asOf }))))
           }
-          yield* addition.onBars(event, state)
+          yield* addition.onBars(event, made)
           known.advance(asOf)
         })
       )
