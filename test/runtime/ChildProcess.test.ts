@@ -1,3 +1,4 @@
+import { constants, getPriority } from "node:os"
 import { fileURLToPath } from "node:url"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Scope, TestClock, TestServices } from "effect"
@@ -36,6 +37,16 @@ describe("ChildProcess", () => {
         expect(header).toEqual({ header: { i }, arguments: ["x"], mark: "seen" })
         expect(body).toEqual(Uint8Array.from({ length: 1_000 * i }, (_, k) => k))
       })
+    })
+  )
+
+  it.scopedLive("gives way to others where it is asked to, and only there", () =>
+    Effect.gen(function* () {
+      const own = getPriority()
+      const beside = yield* start({ isBeside: true })
+      const usual = yield* start()
+      expect(getPriority(beside.pid)).toBe(Math.max(own, constants.priority.PRIORITY_BELOW_NORMAL))
+      expect(getPriority(usual.pid)).toBe(own)
     })
   )
 

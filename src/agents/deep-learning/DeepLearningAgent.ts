@@ -39,15 +39,13 @@ import { contextReached, frameOf, history } from "./history.ts"
 import { makeNetworkAnswering } from "./NetworkAnswers.ts"
 import { makeNetworkVoting } from "./NetworkVoting.ts"
 import { makePredicting } from "./Predicting.ts"
-import { dueNetwork } from "./schedule.ts"
+import { dueNetwork, hasSchedule } from "./schedule.ts"
 import { makeTrainings } from "./Trainings.ts"
 
 const name = "deep-learning"
 /** Events of a training that wait for whoever asked for it; the oldest give way. */
 const eventsMax = 1_024
 
-/** Bars that come faster than this leave no time for scheduled work beside them. */
-const paceMsMin = 250
 /** Between two pieces of scheduled work of a paced run: at least so long, and so many times what the last one took. */
 const restMsMin = 60_000
 const restShare = 4
@@ -163,8 +161,7 @@ const addNetworks = (settings: Settings) => (voter: Voter<DeepState>) =>
     /** What is due at an as-of. */
     const dueWork = (timeFrame: TimeFrame, asOf: number, index: number) => {
       const { networks, refitEveryBars, train, trainBarsMin, trainEveryBars } = deepLearning
-      const hasTime = (voter.paceMs() ?? 0) >= paceMsMin
-      if (train === "never" || (train === "auto" && !hasTime) || trainings.isBusy()) return undefined
+      if (!hasSchedule(train, voter.paceMs()) || trainings.isBusy()) return undefined
       // The warm-up goes as fast as it can, and has no time for them.
       if (voter.isWarmUp() || (!isLockStep() && now() < restsUntil)) return undefined
       const due = dueNetwork(

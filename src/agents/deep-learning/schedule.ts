@@ -1,6 +1,16 @@
 /** Which network is to be trained next, and when: follows from the bars and from what has been deployed or tried. */
 import type { NetworkModel } from "../../protocols/Prediction.ts"
 
+/** Bars that come faster than this leave no time for scheduled work beside them. */
+export const paceMsMin = 250
+
+/**
+ * Whether there is scheduled work in such a run at all.
+ * @param paceMs milliseconds between two as-ofs; null in lock-step, whose bars wait for it
+ */
+export const hasSchedule = (train: "auto" | "always" | "never", paceMs: number | null): boolean =>
+  train === "always" || (train === "auto" && paceMs !== null && paceMs >= paceMsMin)
+
 export interface TrainingSchedule {
   readonly networks: ReadonlyArray<NetworkModel>
   /** Bars between two trainings of a network. */

@@ -14,37 +14,12 @@ import { trainingName } from "../training-host/HostTraining.ts"
 import { servedRowsPerRun } from "../training-host/RunSizes.ts"
 import { classLabels } from "./ClassLabels.ts"
 import { judgeClasses } from "./ClassReport.ts"
-import { ModelFileUnfit, NothingHeldOut, TooFewBars } from "./errors.ts"
 import { baseRateName, type HeldOutReport, judgeHeldOut, ratesOf } from "./HeldOut.ts"
+import { askedRows } from "./learnedRows.ts"
 import type { ModelFile } from "./ModelFile.ts"
-import { barsBeforeOf, inputSchema, inputsOf, type ModelInput } from "./ModelInput.ts"
 import { askRows, type ModelRunOptions, openModel, rowsPerRun } from "./ModelRun.ts"
-import { pickRows, questionBarsBefore, questionRows } from "./QuestionRows.ts"
 import type { Bars } from "./readBars.ts"
 import { overlapOf } from "./trainNetwork.ts"
-
-/** The metadata of models that the linear forecaster makes. */
-const fittedAsOfKey = "fitted_as_of"
-
-/** How the model sees bars, or why it cannot. */
-export const barInput = ({
-  input,
-  path,
-  description
-}: ModelFile): Effect.Effect<ModelInput, ModelFileUnfit> =>
-  input === undefined
-    ? new ModelFileUnfit({
-        path,
-        reason: `it is of kind ${description.kind}, and its features (${description.featureNames.slice(0, 4).join(", ")}, …) cannot be made from bars; \`conclave predict\` takes them as a table`
-      })
-    : Effect.succeed(input)
-
-/** Rows before this as-of it has learned from. */
-const learnedTo = ({ description, trained }: ModelFile): number | undefined => {
-  if (trained !== undefined) return trained.data.heldOutFrom
-  const fitted = Number(description.metadata.get(fittedAsOfKey) ?? Number.NaN)
-  return Number.isFinite(fitted) ? fitted : undefined
-}
 
 /** Rows of a model that are asked in one run. */
 export const runRowsOf = ({ trained }: Pick<ModelFile, "trained">): number =>
@@ -63,41 +38,12 @@ export const evaluateModel = (
 ) =>
   Effect.gen(function* () {
     const { modelHost, settings } = options
-    const { instruments, path } = bars
+    const { instruments } = bars
     const { description, trained } = model
-    const input = yield* barInput(model)
-    if (trained !== undefined && trained.timeFrame !== bars.timeFrame) {
-      return yield* new ModelFileUnfit({
-        path: model.path,
-        reason: `it was trained on bars of ${trained.timeFrame}, those in ${path} are of ${bars.timeFrame}`
-      })
-    }
     const horizonBars = trained?.horizonBars ?? options.horizonBars
     const costs = trained?.costs ?? settings.costs
-    const barsBefore = barsBeforeOf(input)
-    const all = yield* stepwise(questionRows(instruments, { barsBefore, horizonBars, costs, matured: true }))
-    if (all.rows === 0) {
-      return yield* new TooFewBars({
-        path,
-        bars: instruments.reduce((most, { close }) => Math.max(most, close.length), 0),
-        barsMin: Math.max(barsBefore, questionBarsBefore) + 2 + horizonBars,
-        reason: `${barsBefore + 1} that the model sees and a horizon of ${horizonBars}`
-      })
-    }
-    const from = learnedTo(model)
-    const indices = Uint32Array.from(
-      [...all.asOf.keys()].filter((row) => from === undefined || (all.asOf[row] as number) >= from)
-    )
-    if (indices.length === 0) {
-      return yield* new NothingHeldOut({
-        path,
-        rows: all.rows,
-        learnedTo: new Date(from as number).toISOString()
-      })
-    }
-    const rows = pickRows(all, indices)
-    const fill = yield* yield* stepwise(inputsOf(input, instruments))
-    const columns = inputSchema(input).names.length
+    const asked = yield* askedRows(model, bars, { horizonBars, costs })
+    const { columns, fill, heldOut: rows } = asked
     const classes = trained?.classes
     const runRows = runRowsOf(model)
     const answers = yield* Effect.scoped(
@@ -126,7 +72,8 @@ export const evaluateModel = (
         judging
       )
     )
-    if (classes === undefined) return { report: ofSides, seen: all.rows - rows.rows } satisfies Evaluation
+    if (classes === undefined)
+      return { report: ofSides, seen: asked.all.rows - rows.rows } satisfies Evaluation
     const labels = yield* yield* stepwise(classLabels(classes.kind, rows, costs))
     const forecasts = {
       model: name,
@@ -138,5 +85,5 @@ export const evaluateModel = (
       ...ofSides,
       classes: yield* yield* stepwise(judgeClasses(forecasts, labels, judging))
     }
-    return { report, seen: all.rows - rows.rows } satisfies Evaluation
+    return { report, seen: asked.all.rows - rows.rows } satisfies Evaluation
   })

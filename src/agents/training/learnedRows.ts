@@ -1,23 +1,51 @@
 /**
- * The rows of bars as a trained model stands to them: those of the time it has learned from, and those that were held
- * out, each with its outcome, and how its inputs are made.
+ * The rows of bars as a model stands to them: those of the time it has learned from, and those that were held out, each
+ * with its outcome, and how its inputs are made. Of a model from elsewhere, which does not say, all are held out.
  *
  * What can go wrong: bars of another time frame than the model's, too few of them, a feature that is not finite, or no
  * row that it has not seen.
- * Invariant: no row is in both.
+ * Invariant: no row is both earlier and held out.
  */
 import { Effect } from "effect"
+import type { Costs } from "../../market/Costs.ts"
 import { stepwise } from "../../runtime/breathe.ts"
 import { type FeatureNotFinite, ModelFileUnfit, NothingHeldOut, TooFewBars } from "./errors.ts"
-import { barInput } from "./evaluateModel.ts"
 import type { ModelFile } from "./ModelFile.ts"
-import { barsBeforeOf, type FillInput, inputSchema, inputsOf } from "./ModelInput.ts"
+import { barsBeforeOf, type FillInput, inputSchema, inputsOf, type ModelInput } from "./ModelInput.ts"
 import { pickRows, type QuestionRows, questionBarsBefore, questionRows } from "./QuestionRows.ts"
 import type { Bars } from "./readBars.ts"
-import type { TrainedModel } from "./TrainedModel.ts"
+
+/** The metadata of models that the linear forecaster makes. */
+const fittedAsOfKey = "fitted_as_of"
+
+/** How the model sees bars, or why it cannot. */
+export const barInput = ({
+  input,
+  path,
+  description
+}: ModelFile): Effect.Effect<ModelInput, ModelFileUnfit> =>
+  input === undefined
+    ? new ModelFileUnfit({
+        path,
+        reason: `it is of kind ${description.kind}, and its features (${description.featureNames.slice(0, 4).join(", ")}, …) cannot be made from bars; \`conclave predict\` takes them as a table`
+      })
+    : Effect.succeed(input)
+
+/** Rows before this as-of it has learned from; undefined for a model that does not say. */
+const learnedTo = ({ description, trained }: ModelFile): number | undefined => {
+  if (trained !== undefined) return trained.data.heldOutFrom
+  const fitted = Number(description.metadata.get(fittedAsOfKey) ?? Number.NaN)
+  return Number.isFinite(fitted) ? fitted : undefined
+}
+
+/** Some of the rows, by their as-of. */
+const rowsWhere = (rows: QuestionRows, isOne: (asOf: number) => boolean): QuestionRows =>
+  pickRows(rows, Uint32Array.from([...rows.asOf.keys()].filter((row) => isOne(rows.asOf[row] as number))))
 
 export interface AskedRows {
-  /** Up to the last that it was fitted or validated on. */
+  /** With their outcomes, seen by the model or not. */
+  readonly all: QuestionRows
+  /** Up to the last that it was fitted or validated on; none of a model that does not say. */
   readonly earlier: QuestionRows
   readonly heldOut: QuestionRows
   readonly fill: FillInput
@@ -25,20 +53,23 @@ export interface AskedRows {
   readonly columns: number
 }
 
-export const learnedAndHeldOut = (
-  model: ModelFile & { readonly trained: TrainedModel },
-  bars: Bars
+/** @param otherwise of a model that does not say */
+export const askedRows = (
+  model: ModelFile,
+  bars: Bars,
+  otherwise: { readonly horizonBars: number; readonly costs: Costs }
 ): Effect.Effect<AskedRows, ModelFileUnfit | TooFewBars | NothingHeldOut | FeatureNotFinite> =>
   Effect.gen(function* () {
-    const { costs, data, horizonBars, timeFrame } = model.trained
+    const { trained } = model
+    const { costs, horizonBars } = trained ?? otherwise
     const { instruments, path } = bars
-    if (timeFrame !== bars.timeFrame) {
+    const input = yield* barInput(model)
+    if (trained !== undefined && trained.timeFrame !== bars.timeFrame) {
       return yield* new ModelFileUnfit({
         path: model.path,
-        reason: `it was trained on bars of ${timeFrame}, those in ${path} are of ${bars.timeFrame}`
+        reason: `it was trained on bars of ${trained.timeFrame}, those in ${path} are of ${bars.timeFrame}`
       })
     }
-    const input = yield* barInput(model)
     const barsBefore = barsBeforeOf(input)
     const all = yield* stepwise(questionRows(instruments, { barsBefore, horizonBars, costs, matured: true }))
     if (all.rows === 0) {
@@ -49,17 +80,14 @@ export const learnedAndHeldOut = (
         reason: `${barsBefore + 1} that the model sees and a horizon of ${horizonBars}`
       })
     }
-    const those = (isOne: (asOf: number) => boolean) =>
-      pickRows(all, Uint32Array.from([...all.asOf.keys()].filter((row) => isOne(all.asOf[row] as number))))
-    const heldOut = those((asOf) => asOf >= data.heldOutFrom)
+    const from = learnedTo(model)
+    const heldOut = rowsWhere(all, (asOf) => from === undefined || asOf >= from)
     if (heldOut.rows === 0) {
-      const learnedTo = new Date(data.heldOutFrom).toISOString()
-      return yield* new NothingHeldOut({ path, rows: all.rows, learnedTo })
+      const learned = new Date(from as number).toISOString()
+      return yield* new NothingHeldOut({ path, rows: all.rows, learnedTo: learned })
     }
-    return {
-      earlier: those((asOf) => asOf <= data.to && asOf < data.heldOutFrom),
-      heldOut,
-      fill: yield* yield* stepwise(inputsOf(input, instruments)),
-      columns: inputSchema(input).names.length
-    }
+    const fill = yield* yield* stepwise(inputsOf(input, instruments))
+    const data = trained?.data
+    const earlier = rowsWhere(all, (asOf) => data !== undefined && asOf <= data.to && asOf < data.heldOutFrom)
+    return { all, earlier, heldOut, fill, columns: inputSchema(input).names.length }
   })

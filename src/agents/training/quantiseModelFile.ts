@@ -39,7 +39,7 @@ import type { FeatureNotFinite, NothingHeldOut, TooFewBars } from "./errors.ts"
 import { InputTableUnfit, ModelFileUnfit } from "./errors.ts"
 import { runRowsOf } from "./evaluateModel.ts"
 import { asPromise, startGraphHost } from "./GraphHost.ts"
-import { type AskedRows, learnedAndHeldOut } from "./learnedRows.ts"
+import { type AskedRows, askedRows } from "./learnedRows.ts"
 import { checkModel, type ModelFile } from "./ModelFile.ts"
 import { askRows, type ModelAnswers, type ModelRunOptions, openModel } from "./ModelRun.ts"
 import { type Latency, measureLatencies } from "./modelLatency.ts"
@@ -216,7 +216,7 @@ export const quantiseModelFile = (
     const parent = yield* checked(file)
     const { path, trained } = parent
     const unfit = (reason: string) => new ModelFileUnfit({ path, reason })
-    const rows = yield* learnedAndHeldOut(parent, bars)
+    const rows = yield* askedRows(parent, bars, parent.trained)
     const model = yield* Either.mapLeft(decode(parent.bytes), ({ reason }) => unfit(reason))
     const { calibration, scheme } = yield* schemeOf(model, parent, bars, rows, options)
     const quantised = yield* quantiseModel(model, scheme)

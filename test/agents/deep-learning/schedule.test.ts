@@ -1,6 +1,11 @@
 import { describe, expect, it } from "@effect/vitest"
 import fc from "fast-check"
-import { dueNetwork, type TrainingSchedule } from "../../../src/agents/deep-learning/schedule.ts"
+import {
+  dueNetwork,
+  hasSchedule,
+  paceMsMin,
+  type TrainingSchedule
+} from "../../../src/agents/deep-learning/schedule.ts"
 import type { NetworkModel } from "../../../src/protocols/Prediction.ts"
 
 const frameMs = 60_000
@@ -50,5 +55,15 @@ describe("the network that is due", () => {
         else expect(found).toBe(schedule.networks[ages.indexOf(oldest)])
       })
     )
+  })
+})
+
+describe("scheduled work", () => {
+  it("is there in paced runs that leave time for it, in any run that asks for it, and never where it is off", () => {
+    const paces = [null, 1, paceMsMin - 1, paceMsMin, 1_000]
+    const of = (train: "auto" | "always" | "never") => paces.map((paceMs) => hasSchedule(train, paceMs))
+    expect(of("auto")).toEqual([false, false, false, true, true])
+    expect(of("always")).toEqual([true, true, true, true, true])
+    expect(of("never")).toEqual([false, false, false, false, false])
   })
 })

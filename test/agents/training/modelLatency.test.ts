@@ -11,6 +11,7 @@ const all = runThrough(
   questionRows(simulatedSeries({ bars: 200 }), { barsBefore: 10, horizonBars: 2, costs, matured: true })
 )
 const rows: AskedRows = {
+  all,
   earlier: pickRows(all, Uint32Array.of()),
   heldOut: pickRows(all, Uint32Array.of(3, 4, 5)),
   columns: 2,
