@@ -117,8 +117,16 @@ export const bundle = async (entryPoints, outdir) => {
     platform: "node",
     target: "node20",
     format: "esm",
-    // Native addons, and what loads files of its own beside itself.
-    external: ["better-sqlite3", "onnxruntime-node", "systeminformation", "@tensorflow/tfjs-node-gpu"],
+    // Native addons, what loads files of its own beside itself, and what is large and seldom asked for.
+    external: [
+      "better-sqlite3",
+      "onnxruntime-node",
+      "systeminformation",
+      "@tensorflow/tfjs-node-gpu",
+      "@huggingface/transformers",
+      "ccxt",
+      "ioredis"
+    ],
     banner: {
       js: 'import{createRequire as __createRequire}from"node:module";const require=__createRequire(import.meta.url);'
     },

@@ -6,7 +6,7 @@ import { spawn } from "node:child_process"
 import { existsSync } from "node:fs"
 import { join } from "node:path"
 import { main, root } from "./bootstrap.mjs"
-import { ensureNatsServer } from "./natsServer.mjs"
+import { ensurePrograms } from "./programs.mjs"
 
 const say = (text) => process.stderr.write(`conclave: ${text}\n`)
 
@@ -23,7 +23,7 @@ const vitest = (config, args) =>
 await main(async () => {
   const args = process.argv.slice(2)
   const referenceOnly = args[0] === "--reference"
-  const problem = ensureNatsServer(say)
+  const problem = ensurePrograms(["nats-server", "redis-server"], say)
   if (problem !== undefined) {
     say(problem)
     process.exitCode = 1
