@@ -26,8 +26,9 @@ import { Either } from "effect"
 import { keyedRandom } from "../../protocols/wire/KeyedRandom.ts"
 import { TooFewOutcomes } from "../errors.ts"
 import type { Steps } from "../steps.ts"
-import { type OutcomesRefused, refuseNumbers } from "./checks.ts"
+import { checkCount, type OutcomesRefused, refuseNumbers } from "./checks.ts"
 import { EvaluationInvalid } from "./errors.ts"
+import { normalQuantile } from "./NormalDistribution.ts"
 import { mean } from "./Scoring.ts"
 
 export interface BootstrapOptions {
@@ -52,7 +53,7 @@ export const blocksMin = 10
 
 export const confidenceDefault = 0.95
 
-const resamplesDefault = 2_000
+export const resamplesDefault = 2_000
 
 const drawsPerStep = 20_000
 
@@ -61,15 +62,9 @@ export function* pairedBlockBootstrap(
   baseline: ArrayLike<number>,
   options: BootstrapOptions
 ): Steps<Either.Either<DifferenceInterval, OutcomesRefused>> {
-  const { blockLength, resamples = resamplesDefault, confidence = confidenceDefault } = options
-  checkCount("the block length", blockLength)
-  checkCount("the number of resamples", resamples)
-  if (!(confidence > 0 && confidence < 1)) {
-    throw new EvaluationInvalid({ part: "the confidence", reason: `is ${confidence}, not in (0, 1)` })
-  }
   const n = candidate.length
-  const outcomesMin = blocksMin * blockLength
-  if (n < outcomesMin) return Either.left(new TooFewOutcomes({ outcomes: n, outcomesMin }))
+  const refused = refuseBootstrap(n, options)
+  if (refused !== undefined) return Either.left(refused)
   const differences = differencesOf(candidate, baseline)
   if (Either.isLeft(differences)) return Either.left(differences.left)
 
@@ -79,33 +74,61 @@ export function* pairedBlockBootstrap(
     cumulative[i + 1] = (cumulative[i] as number) + (differences.right[i] as number)
   }
 
-  const random = keyedRandom(...options.key, "block-bootstrap")
+  const { blockLength, resamples = resamplesDefault } = options
+  const draw = blockDraws(n, options)
   const means = new Float64Array(resamples)
-  let draws = 0
+  let sum = 0
+  const add = (start: number, length: number) => {
+    sum += (cumulative[start + length] as number) - (cumulative[start] as number)
+  }
+  const resamplesPerStep = Math.ceil((drawsPerStep * blockLength) / n)
   for (let resample = 0; resample < resamples; resample++) {
-    let sum = 0
-    for (let filled = 0; filled < n; filled += blockLength) {
-      const start = random.int(n - blockLength + 1)
-      const length = Math.min(blockLength, n - filled)
-      sum += (cumulative[start + length] as number) - (cumulative[start] as number)
-      draws++
-    }
+    sum = 0
+    draw(add)
     means[resample] = sum / n
-    if (draws >= drawsPerStep) {
-      draws = 0
-      yield
+    if ((resample + 1) % resamplesPerStep === 0) yield
+  }
+  const observed = (cumulative[n] as number) / n
+  return Either.right({ mean: observed, ...intervalAround(observed, means, n, options) })
+}
+
+/** Options that are none are thrown, as EvaluationInvalid. */
+export const refuseBootstrap = (n: number, options: BootstrapOptions): TooFewOutcomes | undefined => {
+  const { blockLength, resamples = resamplesDefault, confidence = confidenceDefault } = options
+  checkCount("the block length", blockLength)
+  checkCount("the number of resamples", resamples)
+  if (!(confidence > 0 && confidence < 1)) {
+    throw new EvaluationInvalid({ part: "the confidence", reason: `is ${confidence}, not in (0, 1)` })
+  }
+  const outcomesMin = blocksMin * blockLength
+  return n < outcomesMin ? new TooFewOutcomes({ outcomes: n, outcomesMin }) : undefined
+}
+
+/** Draws the blocks of one resample after the other: `take` is told where each begins and how long it is. */
+export const blockDraws = (n: number, { blockLength, key }: BootstrapOptions) => {
+  const random = keyedRandom(...key, "block-bootstrap")
+  return (take: (start: number, length: number) => void): void => {
+    for (let filled = 0; filled < n; filled += blockLength) {
+      take(random.int(n - blockLength + 1), Math.min(blockLength, n - filled))
     }
   }
-  means.sort()
-  const observed = (cumulative[n] as number) / n
-  const centre = mean(means)
+}
+
+/** Percentiles of the resampled values (which it sorts), moved to what was observed and outwards for few blocks. */
+export const intervalAround = (
+  observed: number,
+  resampled: Float64Array,
+  n: number,
+  { blockLength, confidence = confidenceDefault }: BootstrapOptions
+): { readonly low: number; readonly high: number } => {
+  resampled.sort()
+  const centre = mean(resampled)
   const tail = (1 - confidence) / 2
   const widening = wideningFor(tail, n / blockLength)
-  return Either.right({
-    mean: observed,
-    low: observed + widening * (quantileOfSorted(means, tail) - centre),
-    high: observed + widening * (quantileOfSorted(means, 1 - tail) - centre)
-  })
+  return {
+    low: observed + widening * (quantileOfSorted(resampled, tail) - centre),
+    high: observed + widening * (quantileOfSorted(resampled, 1 - tail) - centre)
+  }
 }
 
 /**
@@ -115,17 +138,9 @@ export function* pairedBlockBootstrap(
  */
 export const wideningFor = (tail: number, blocks: number): number => {
   const freedom = blocks - 1
-  const z = normalQuantile(tail)
+  const z = normalQuantile(1 - tail)
   const student = 1 + (z ** 2 + 1) / (4 * freedom) + (5 * z ** 4 + 16 * z ** 2 + 3) / (96 * freedom ** 2)
   return student * Math.sqrt(blocks / freedom)
-}
-
-/** Of the upper tail, to 5e-4 (Abramowitz and Stegun, 26.2.23). */
-const normalQuantile = (tail: number): number => {
-  const t = Math.sqrt(-2 * Math.log(tail))
-  const above = 2.515517 + t * (0.802853 + t * 0.010328)
-  const below = 1 + t * (1.432788 + t * (0.189269 + t * 0.001308))
-  return t - above / below
 }
 
 /** Candidate less baseline, outcome by outcome. */
@@ -198,11 +213,6 @@ function* automaticLength(differences: Float64Array): Steps<number> {
   }
   // 2 G^2 / D with D = 4/3 g(0)^2.
   return spectrum > 0 ? Math.cbrt((1.5 * slope ** 2 * n) / spectrum ** 2) : Number.POSITIVE_INFINITY
-}
-
-const checkCount = (part: string, value: number): void => {
-  if (Number.isInteger(value) && value >= 1) return
-  throw new EvaluationInvalid({ part, reason: `is ${value}, not a whole number above 0` })
 }
 
 /** Linear between the two nearest order statistics (Hyndman and Fan's type 7). */

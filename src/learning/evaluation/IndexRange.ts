@@ -6,3 +6,9 @@ export interface IndexRange {
 
 export const indicesOf = ({ first, end }: IndexRange): Uint32Array =>
   Uint32Array.from({ length: end - first }, (_, i) => first + i)
+
+/** The part of a number, from 0, of `parts` neighbours whose lengths differ by one at most. */
+export const partOf = (samples: number, parts: number, part: number): IndexRange => ({
+  first: Math.floor((part * samples) / parts),
+  end: Math.floor(((part + 1) * samples) / parts)
+})

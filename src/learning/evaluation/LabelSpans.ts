@@ -60,6 +60,30 @@ export const finishedBefore = (
   return Uint32Array.from(kept)
 }
 
+/**
+ * The samples that may train beside tests, rising: none of a test, none whose label touches that of a test, and after
+ * each test none that begins before the embargo is over. `tests` are apart and in time order.
+ */
+export const purgedTraining = (
+  spans: LabelSpans,
+  tests: ReadonlyArray<IndexRange>,
+  embargoMs: number
+): Uint32Array => {
+  const { start, end } = spans
+  const kept: Array<number> = []
+  let free = Number.NEGATIVE_INFINITY
+  let first = 0
+  for (const test of [...tests, { first: start.length, end: start.length }]) {
+    const testStart = start[test.first] ?? Number.POSITIVE_INFINITY
+    for (let i = first; i < test.first; i++) {
+      if ((start[i] as number) > free && (end[i] as number) < testStart) kept.push(i)
+    }
+    free = Math.max(free, latestEnd(spans, test) + embargoMs)
+    first = test.end
+  }
+  return Uint32Array.from(kept)
+}
+
 export const checkEmbargo = (embargoMs: number): void => {
   if (embargoMs >= 0 && Number.isFinite(embargoMs)) return
   throw new EvaluationInvalid({ part: "the embargo", reason: `is ${embargoMs} ms` })

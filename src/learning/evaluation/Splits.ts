@@ -4,6 +4,7 @@
  * - `timeOrderedSplit`: one training, validation and test part.
  * - `walkForward`: test parts in a row, each after a training part that grows (expanding) or moves on (rolling).
  * - `purgedKFold`: every part is the test part once, and training uses both sides of it.
+ * - several parts tested at once, in all combinations: CombinatorialSplits.ts.
  *
  * Purging takes from training every sample whose label span touches that of what is judged. The embargo is a span of
  * time that is kept free beside: where training comes before, its labels must have ended that long before the first
@@ -18,9 +19,10 @@
  */
 import { Either } from "effect"
 import type { RowRefused } from "../errors.ts"
+import { checkCount } from "./checks.ts"
 import { EvaluationInvalid, SplitImpossible } from "./errors.ts"
-import { type IndexRange, indicesOf } from "./IndexRange.ts"
-import { checkEmbargo, finishedBefore, type LabelSpans, latestEnd, refuseSpans } from "./LabelSpans.ts"
+import { type IndexRange, indicesOf, partOf } from "./IndexRange.ts"
+import { checkEmbargo, finishedBefore, type LabelSpans, purgedTraining, refuseSpans } from "./LabelSpans.ts"
 
 type Split<A> = Either.Either<A, RowRefused | SplitImpossible>
 
@@ -135,17 +137,8 @@ export const purgedKFold = (spans: LabelSpans, options: PurgedKFoldOptions): Spl
   }
   const made: Array<Fold> = []
   for (let fold = 0; fold < folds; fold++) {
-    const test = {
-      first: Math.floor((fold * samples) / folds),
-      end: Math.floor(((fold + 1) * samples) / folds)
-    }
-    const before = finishedBefore(spans, { first: 0, end: test.first }, spans.start[test.first] as number, 0)
-    const free = latestEnd(spans, test) + embargoMs
-    let after = test.end
-    while (after < samples && (spans.start[after] as number) <= free) after++
-    const train = new Uint32Array(before.length + samples - after)
-    train.set(before)
-    train.set(indicesOf({ first: after, end: samples }), before.length)
+    const test = partOf(samples, folds, fold)
+    const train = purgedTraining(spans, [test], embargoMs)
     if (train.length === 0) return Either.left(nothingToTrain(samples, fold))
     made.push({ train, test: indicesOf(test) })
   }
@@ -154,8 +147,3 @@ export const purgedKFold = (spans: LabelSpans, options: PurgedKFoldOptions): Spl
 
 const nothingToTrain = (samples: number, fold: number) =>
   new SplitImpossible({ samples, reason: `after purging, nothing is left to train fold ${fold + 1} on` })
-
-const checkCount = (part: string, value: number, min: number): void => {
-  if (Number.isInteger(value) && value >= min) return
-  throw new EvaluationInvalid({ part, reason: `is ${value}, not a whole number of at least ${min}` })
-}

@@ -5,6 +5,7 @@
  * Invariant: squares of numbers that pass, summed over any number of rows, stay finite.
  */
 import { RowRefused, TooFewOutcomes } from "../errors.ts"
+import { EvaluationInvalid } from "./errors.ts"
 
 /** Why a measure of outcomes has no value. */
 export type OutcomesRefused = RowRefused | TooFewOutcomes
@@ -88,3 +89,9 @@ export const refuseDistributions = (
 
 export const refuseNone = (outcomes: number): TooFewOutcomes | undefined =>
   outcomes < 1 ? new TooFewOutcomes({ outcomes, outcomesMin: 1 }) : undefined
+
+/** What a program asks for, and not what data hold: it is thrown. */
+export const checkCount = (part: string, value: number, min = 1): void => {
+  if (Number.isInteger(value) && value >= min) return
+  throw new EvaluationInvalid({ part, reason: `is ${value}, not a whole number of at least ${min}` })
+}

@@ -57,3 +57,19 @@ export class ForecastTableUnreadable extends Schema.TaggedError<ForecastTableUnr
     return `Line ${this.line} of the table cannot be read: ${this.reason}.`
   }
 }
+
+/** The estimate says nothing about the true Sharpe ratio. */
+export class SharpeUnjudged extends Schema.TaggedError<SharpeUnjudged>()("SharpeUnjudged", { reason: Text }) {
+  override get message() {
+    return `The Sharpe ratio cannot be judged: ${this.reason}.`
+  }
+}
+
+/** The returns of the strategies do not tell which of them was chosen by luck. */
+export class OverfittingUnjudged extends Schema.TaggedError<OverfittingUnjudged>()("OverfittingUnjudged", {
+  reason: Text
+}) {
+  override get message() {
+    return `Overfitting cannot be judged: ${this.reason}.`
+  }
+}

@@ -2,6 +2,7 @@
  * The plain interpreter: every operation in float64 and as its definition says. It is the oracle that the other ways of
  * running a graph are tested against, and is not fast.
  */
+import { erf } from "../ErrorFunction.ts"
 import {
   type BinaryOp,
   type CompareOp,
@@ -29,24 +30,6 @@ import {
 import { boundShape, type ElementType, type TensorType } from "./TensorType.ts"
 
 const sigmoid = (x: number) => 1 / (1 + Math.exp(-x))
-
-/** Abramowitz and Stegun 7.1.5 near 0, a continued fraction further out: to float64's rounding. */
-const erf = (x: number): number => {
-  const magnitude = Math.abs(x)
-  if (magnitude > 6) return Math.sign(x)
-  if (magnitude < 2.5) {
-    let term = x
-    let sum = x
-    for (let n = 1; n < 100 && Math.abs(term) > 1e-18; n++) {
-      term *= -(x * x) / n
-      sum += term / (2 * n + 1)
-    }
-    return (2 / Math.sqrt(Math.PI)) * sum
-  }
-  let fraction = 0
-  for (let n = 60; n > 0; n--) fraction = n / 2 / (magnitude + fraction)
-  return Math.sign(x) * (1 - Math.exp(-x * x) / Math.sqrt(Math.PI) / (magnitude + fraction))
-}
 
 const unary: Readonly<Record<UnaryOp, (x: number) => number>> = {
   neg: (x) => -x,

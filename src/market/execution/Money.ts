@@ -74,9 +74,12 @@ export const microPerTickLot = ({ lot, tick }: Contract): Fraction => {
   return fractionOf(a.digits * b.digits, a.exponent + b.exponent + microExponent)
 }
 
-/** Basis points as a share: 2.5 is 1/4000. */
+/** Steps of a basis point that a share is rounded to, so that every configured number is one that arithmetic takes. */
+const stepsPerBasisPoint = 1e6
+
+/** Non-negative basis points as a share, to a millionth of one: 2.5 is 1/4000. */
 export const shareOfBps = (bps: number): Fraction => {
-  const { digits, exponent } = decimalOf(bps)
+  const { digits, exponent } = decimalOf(Math.round(bps * stepsPerBasisPoint) / stepsPerBasisPoint)
   return fractionOf(digits, exponent - 4)
 }
 
