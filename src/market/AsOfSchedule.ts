@@ -16,6 +16,7 @@ import { type TimeFrame, toMs } from "../protocols/TimeFrame.ts"
 import { Limits } from "../protocols/wire/Limits.ts"
 import { type BarSeries, barAt } from "./BarSeries.ts"
 import { DuplicateInstrument, MixedTimeFrames, type ScheduleError, TooManyInstruments } from "./errors.ts"
+import { closeTimeOf } from "./time/Calendar.ts"
 
 export interface AsOf {
   /** From 0, counted from the first as-of that is kept. */
@@ -84,30 +85,32 @@ const whyNot = (series: ReadonlyArray<BarSeries>): ScheduleError | undefined => 
     : undefined
 }
 
-/** Of at least one series. */
-export const makeAsOfSchedule = (
-  series: readonly [BarSeries, ...ReadonlyArray<BarSeries>],
-  options: AsOfScheduleOptions = {}
-): Either.Either<AsOfSchedule, ScheduleError> => {
-  const refused = whyNot(series)
-  if (refused !== undefined) return Either.left(refused)
-  const { timeFrame } = series[0]
-  const source = options.source ?? "csv"
-  const frameMs = toMs(timeFrame)
-  const every = distinctRising(series.map(({ openTime }) => openTime))
-  const openTimes = every.subarray(Math.max(0, every.length - (options.lastAsOfs ?? every.length)))
-  const length = openTimes.length
+interface BarPlaces {
+  /** Distinct close times, rising. */
+  readonly asOfs: Float64Array
+  /** The bars of as-of i are the entries from starts[i] to starts[i + 1]. */
+  readonly starts: Uint32Array
+  readonly seriesOf: Uint32Array
+  readonly rowOf: Uint32Array
+}
 
-  // The bars of as-of i are the entries from starts[i] to starts[i + 1]: first the counts, then their sums,
-  // then the entries, series by series, each walking along the times it shares with the schedule.
+/** The bars of the last so many as-ofs: first the counts, then their sums, then the entries, series by series. */
+const placesOf = (series: ReadonlyArray<BarSeries>, frameMs: number, lastAsOfs: number): BarPlaces => {
+  const closeTimes = series.map(({ instrument: { calendar }, openTime }) =>
+    openTime.map((time) => closeTimeOf(calendar, frameMs, time))
+  )
+  const every = distinctRising(closeTimes)
+  const asOfs = every.subarray(Math.max(0, every.length - lastAsOfs))
+  const length = asOfs.length
   const starts = new Uint32Array(length + 1)
+  // Each series walks along the times it shares with the schedule.
   const walk = (visit: (asOf: number, seriesIndex: number, row: number) => void) => {
-    for (const [seriesIndex, { openTime }] of series.entries()) {
+    for (const [seriesIndex, times] of closeTimes.entries()) {
       let asOf = 0
-      for (let row = 0; row < openTime.length; row++) {
-        const time = openTime[row] as number
-        while (asOf < length && (openTimes[asOf] as number) < time) asOf++
-        if (openTimes[asOf] === time) visit(asOf, seriesIndex, row)
+      for (let row = 0; row < times.length; row++) {
+        const time = times[row] as number
+        while (asOf < length && (asOfs[asOf] as number) < time) asOf++
+        if (asOfs[asOf] === time) visit(asOf, seriesIndex, row)
       }
     }
   }
@@ -125,11 +128,29 @@ export const makeAsOfSchedule = (
     rowOf[entry] = row
     next[asOf] = entry + 1
   })
+  return { asOfs, starts, seriesOf, rowOf }
+}
+
+/** Of at least one series. */
+export const makeAsOfSchedule = (
+  series: readonly [BarSeries, ...ReadonlyArray<BarSeries>],
+  options: AsOfScheduleOptions = {}
+): Either.Either<AsOfSchedule, ScheduleError> => {
+  const refused = whyNot(series)
+  if (refused !== undefined) return Either.left(refused)
+  const { timeFrame } = series[0]
+  const source = options.source ?? "csv"
+  const { asOfs, rowOf, seriesOf, starts } = placesOf(
+    series,
+    toMs(timeFrame),
+    options.lastAsOfs ?? Number.POSITIVE_INFINITY
+  )
+  const length = asOfs.length
 
   const closeTimeAt = (index: number): number => {
-    const openTime = openTimes[index]
-    if (openTime === undefined) throw new RangeError(`no as-of ${index} in ${length}`)
-    return openTime + frameMs
+    const asOf = asOfs[index]
+    if (asOf === undefined) throw new RangeError(`no as-of ${index} in ${length}`)
+    return asOf
   }
   const at = (index: number): AsOf => {
     const asOf = closeTimeAt(index)
@@ -143,7 +164,7 @@ export const makeAsOfSchedule = (
     series,
     timeFrame,
     length,
-    bars,
+    bars: rowOf.length,
     at,
     closeTimeAt,
     *[Symbol.iterator]() {

@@ -9,6 +9,7 @@
 import type { Bar } from "../protocols/Bar.ts"
 import type { Instrument } from "../protocols/Instrument.ts"
 import { type TimeFrame, toMs } from "../protocols/TimeFrame.ts"
+import { closeTimeOf } from "./time/Calendar.ts"
 
 export interface BarColumns {
   /** Start of the bar, epoch milliseconds UTC. */
@@ -35,7 +36,7 @@ export interface BarSeries extends BarColumns {
 export const barAt = (series: BarSeries, index: number, source: string): Bar => {
   const openTime = series.openTime[index]
   if (openTime === undefined) throw new RangeError(`no bar ${index} in ${series.openTime.length}`)
-  const closeTime = openTime + toMs(series.timeFrame)
+  const closeTime = closeTimeOf(series.instrument.calendar, toMs(series.timeFrame), openTime)
   return {
     instrument: series.instrument.id,
     timeFrame: series.timeFrame,

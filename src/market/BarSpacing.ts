@@ -8,29 +8,18 @@
  *   one weekend lies between the first and the last of some instrument; otherwise `always`.
  * - A gap is a place between two consecutive bars of an instrument where the calendar has bars. Under
  *   `always` every missing interval counts, nights and weekends too; under `weekdays` weekends do not count
- *   and missing weekdays do, holidays among them. What lies before the first or after the last bar is no gap.
+ *   and missing weekdays do, holidays among them; under `nyse` what touches no session does not count. What lies
+ *   before the first or after the last bar is no gap.
  *
  * Gaps are counted and left as they are: nothing is filled in, an instrument simply has no bar at that as-of.
  */
+import type { Calendar } from "../protocols/Instrument.ts"
 import { fromMs, TimeFrame, toMs } from "../protocols/TimeFrame.ts"
+import { barsBetween, dayMs, dayOf, isWeekend, weekdaysBefore } from "./time/Calendar.ts"
 
-export type Calendar = "always" | "weekdays"
-
-const dayMs = 86_400_000
 const weekMs = 7 * dayMs
 /** With fewer differences than this, dates seven days apart may as well be days of a thin series. */
 const weeklyDifferencesMin = 3
-
-const dayOf = (time: number): number => Math.floor(time / dayMs)
-
-/** Weekdays before a day counted from 1970-01-01, a Thursday; only differences mean something. */
-const weekdaysBefore = (day: number): number => {
-  const sinceMonday = day + 3
-  const weeks = Math.floor(sinceMonday / 7)
-  return weeks * 5 + Math.min(sinceMonday - weeks * 7, 5)
-}
-
-const isWeekend = (day: number): boolean => (((day + 3) % 7) + 7) % 7 >= 5
 
 interface Differences {
   readonly total: number
@@ -114,9 +103,9 @@ export const countGaps = (
     const before = times[i - 1] as number
     const now = times[i] as number
     const missing =
-      calendar === "weekdays"
-        ? weekdaysBefore(dayOf(now)) - weekdaysBefore(dayOf(before) + 1)
-        : Math.round((now - before) / frameMs) - 1
+      calendar === "always"
+        ? Math.round((now - before) / frameMs) - 1
+        : barsBetween(calendar, frameMs, before + frameMs, now)
     if (missing > 0) {
       gaps++
       barsMissing += missing

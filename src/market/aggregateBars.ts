@@ -1,65 +1,52 @@
 /**
- * Bars of a longer time frame from those of a shorter one: the first open, the highest high, the lowest low, the last
- * close, the sum of the volumes of what lies in each longer interval. Intervals begin at multiples of the time frame from
- * midnight UTC (weeks on Monday), whatever the series begins with.
+ * A series of a longer time frame from one of a shorter: the fold of `makeBarAggregator`, whose header says how bars are
+ * put together and what becomes of missing ones.
  *
- * What can go wrong: a time frame that is no multiple of the series' own, or longer than it altogether
- * (TimeFrameUnfit). Intervals in which bars are missing are made of the others.
- * Invariants: an interval counts only when it is over, and its bar follows from what lies in it alone: of a series that
- * was cut off, all bars but perhaps the last are the same.
+ * What can go wrong: a time frame that is no multiple of the series' own, or longer than it altogether (TimeFrameUnfit).
+ * Invariant: of a series that was cut off, all bars but perhaps the last are the same.
  */
 import { Either } from "effect"
 import { type TimeFrame, toMs } from "../protocols/TimeFrame.ts"
 import { type BarSeries, ColumnsBuilder } from "./BarSeries.ts"
 import { countGaps } from "./BarSpacing.ts"
 import { TimeFrameUnfit } from "./errors.ts"
-
-const weekMs = 604_800_000
-/** From the beginning of the epoch, a Thursday, to the first Monday. */
-const firstMondayMs = 345_600_000
+import { addsUp, type GapPolicy, makeBarAggregator } from "./time/BarAggregator.ts"
 
 export const aggregateBars = (
   series: BarSeries,
-  timeFrame: TimeFrame
+  timeFrame: TimeFrame,
+  gaps: GapPolicy = "keep-gap"
 ): Either.Either<BarSeries, TimeFrameUnfit> => {
-  const own = toMs(series.timeFrame)
-  const frame = toMs(timeFrame)
   const unfit = (reason: string) =>
     Either.left(new TimeFrameUnfit({ instrument: series.instrument.id, timeFrame, reason }))
-  if (frame === own) return Either.right(series)
-  if (frame % own !== 0) return unfit(`its bars of ${series.timeFrame} do not add up to that`)
-
-  const { close, closeOnly, high, low, open, openTime, volume } = series
+  if (toMs(timeFrame) === toMs(series.timeFrame)) return Either.right(series)
+  if (!addsUp(series.timeFrame, timeFrame)) {
+    return unfit(`its bars of ${series.timeFrame} do not add up to that`)
+  }
+  const { close, closeOnly, high, instrument, low, open, openTime, volume } = series
+  const { calendar } = instrument
+  const aggregator = makeBarAggregator({ from: series.timeFrame, to: timeFrame, calendar, gaps })
   const builder = new ColumnsBuilder(closeOnly, volume !== null)
-  const anchor = frame % weekMs === 0 ? firstMondayMs : 0
-  const startOf = (index: number) =>
-    Math.floor(((openTime[index] as number) - anchor) / frame) * frame + anchor
+  // One object for all bars: the aggregator keeps none of them.
+  const bar = { openTime: 0, open: 0, high: 0, low: 0, close: 0, volume: 0, knownAt: 0 }
   const bars = openTime.length
-  for (let first = 0; first < bars; ) {
-    const start = startOf(first)
-    let end = first
-    let highest = Number.NEGATIVE_INFINITY
-    let lowest = Number.POSITIVE_INFINITY
-    let traded = 0
-    for (; end < bars && startOf(end) === start; end++) {
-      highest = Math.max(highest, high[end] as number)
-      lowest = Math.min(lowest, low[end] as number)
-      traded += volume?.[end] ?? 0
+  for (let i = 0; i < bars; i++) {
+    bar.openTime = openTime[i] as number
+    bar.open = open[i] as number
+    bar.high = high[i] as number
+    bar.low = low[i] as number
+    bar.close = close[i] as number
+    bar.volume = volume === null ? 0 : (volume[i] as number)
+    for (const one of aggregator.push(bar)) {
+      builder.push(one.openTime, one.close, one.open, one.high, one.low, one.volume ?? 0)
     }
-    // The series may begin or end within an interval.
-    const isWhole = first > 0 || openTime[first] === start
-    const isOver = end < bars || (openTime[end - 1] as number) + own >= start + frame
-    if (isWhole && isOver) {
-      builder.push(start, close[end - 1] as number, open[first] as number, highest, lowest, traded)
-    }
-    first = end
   }
   if (builder.length === 0) return unfit(`its ${bars} bars do not fill one`)
   const columns = builder.finish()
   return Either.right({
     ...columns,
-    ...countGaps(columns.openTime, timeFrame, series.instrument.calendar),
-    instrument: series.instrument,
+    ...countGaps(columns.openTime, timeFrame, calendar),
+    instrument,
     timeFrame
   })
 }

@@ -15,6 +15,13 @@ export type InstrumentId = typeof InstrumentId.Type
 export const InstrumentKind = Schema.Literal("spot", "perp", "future", "equity", "index", "fx", "other")
 export type InstrumentKind = typeof InstrumentKind.Type
 
+/**
+ * When the market trades: `always` around the clock, `weekdays` on Monday to Friday (UTC), `nyse` in the regular sessions
+ * of the New York exchanges.
+ */
+export const Calendar = Schema.Literal("always", "weekdays", "nyse")
+export type Calendar = typeof Calendar.Type
+
 export const Instrument = Schema.Struct({
   id: InstrumentId,
   venue: Schema.String,
@@ -26,8 +33,7 @@ export const Instrument = Schema.Struct({
   lot: Schema.Finite.pipe(Schema.positive()),
   /** What prices are quoted in. */
   currency: Schema.String.pipe(Schema.maxLength(12)),
-  /** The trading calendar; `always` trades around the clock, `weekdays` on Monday to Friday. */
-  calendar: Schema.Literal("always", "weekdays"),
+  calendar: Calendar,
   listedAt: Schema.optional(EpochMs)
 })
 export type Instrument = typeof Instrument.Type

@@ -3,6 +3,7 @@ import { Schema } from "effect"
 import { TimeFrame } from "./TimeFrame.ts"
 import * as EventType from "./wire/EventType.ts"
 import { Digest, EpochMs, Identifier, Reason } from "./wire/Ids.ts"
+import { contentHash } from "./wire/Json.ts"
 import { Limits } from "./wire/Limits.ts"
 
 /** Named, ordered inputs of a model; its hash is the hash of the names and their definitions' version. */
@@ -11,6 +12,9 @@ export const FeatureSchema = Schema.Struct({
   names: Schema.Array(Identifier).pipe(Schema.minItems(1), Schema.maxItems(1_000))
 })
 export type FeatureSchema = typeof FeatureSchema.Type
+
+export const featureSchemaHash = ({ names, version }: FeatureSchema): string =>
+  contentHash({ names, version })
 
 export const Metric = Schema.Struct({ name: Identifier, value: Schema.Finite })
 export type Metric = typeof Metric.Type
