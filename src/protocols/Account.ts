@@ -21,7 +21,7 @@ export const OrderId = Schema.String.pipe(Schema.pattern(/^[0-9a-f]{32}$/))
 export const Order = Schema.Struct({
   id: OrderId,
   instrument: InstrumentId,
-  /** Positive buys, negative sells. */
+  /** Positive buys, negative sells; of an open order what remains to be filled. */
   lots: Lots,
   /** As-of of what ordered it; it fills at a later event only. */
   asOf: EpochMs,
@@ -46,6 +46,22 @@ export type Fill = typeof Fill.Type
 export const Cancellation = Schema.Struct({ order: OrderId, reason: Reason })
 export type Cancellation = typeof Cancellation.Type
 
+/** What holding a position cost; negative what it brought. */
+export const Charge = Schema.Struct({
+  instrument: InstrumentId,
+  kind: Schema.Literal("funding", "borrow", "dividend"),
+  micro: Micro
+})
+export type Charge = typeof Charge.Type
+
+/** An order that a decision came to and the account did not take. */
+export const Rejection = Schema.Struct({
+  instrument: InstrumentId,
+  cause: Schema.String.pipe(Schema.maxLength(128)),
+  reason: Reason
+})
+export type Rejection = typeof Rejection.Type
+
 export const AccountOpened = EventType.make({
   type: "AccountOpened",
   version: 1,
@@ -59,29 +75,49 @@ export const InstrumentsListed = EventType.make({
   schema: Schema.Struct({ barsSequence: Schema.NonNegativeInt, instruments: Schema.Array(Instrument) })
 })
 
-/** What the bars of one as-of did: fills at their open, then marks at their close. */
+interface BarsAppliedBefore {
+  readonly asOf: number
+  readonly marks: ReadonlyArray<object>
+}
+
+/** What the bars of one as-of did: charges before their open, fills, then marks at their close. */
 export const BarsApplied = EventType.make({
   type: "BarsApplied",
-  version: 1,
+  version: 2,
   schema: Schema.Struct({
     asOf: EpochMs,
     barsSequence: Schema.NonNegativeInt,
+    charges: Schema.Array(Charge),
+    /** Up to when holding has been charged; null before the first bars. */
+    accruedTo: Schema.NullOr(EpochMs),
     fills: Schema.Array(Fill),
     cancellations: Schema.Array(Cancellation),
-    marks: Schema.Array(Schema.Struct({ instrument: InstrumentId, priceTicks: Ticks }))
-  })
+    /** `closedAt`: end of the bar that the price is the close of. */
+    marks: Schema.Array(Schema.Struct({ instrument: InstrumentId, priceTicks: Ticks, closedAt: EpochMs })),
+    /** Put in by the venue, where a liquidation left less than nothing. */
+    shortfall: Micro
+  }),
+  upcasters: {
+    1: (payload) => {
+      const { asOf, marks, ...rest } = payload as BarsAppliedBefore
+      const closed = marks.map((mark) => ({ ...mark, closedAt: asOf }))
+      return { ...rest, asOf, charges: [], accruedTo: null, marks: closed, shortfall: 0 }
+    }
+  }
 })
 
 /** What the decisions of one event of their stream did: orders, and open orders that they replaced. */
 export const DecisionsApplied = EventType.make({
   type: "DecisionsApplied",
-  version: 1,
+  version: 2,
   schema: Schema.Struct({
     asOf: EpochMs,
     decisionsSequence: Schema.NonNegativeInt,
     orders: Schema.Array(Order),
-    cancellations: Schema.Array(Cancellation)
-  })
+    cancellations: Schema.Array(Cancellation),
+    rejections: Schema.Array(Rejection)
+  }),
+  upcasters: { 1: (payload) => ({ ...(payload as object), rejections: [] }) }
 })
 
 /** The kill switch went on: pending orders are gone, and orders that flatten stand. */

@@ -38,5 +38,21 @@ describe("costs", () => {
         expect(is({ ...fine, [key]: bad })).toBe(false)
       }
     }
+    const holding = { makerFeeBps: 1, fundingBps: -2.5, fundingEveryHours: 8, borrowBpsPerYear: 300 }
+    expect(is({ ...fine, ...holding })).toBe(true)
+    for (const bad of [
+      { makerFeeBps: -1 },
+      { fundingBps: Number.NaN },
+      { fundingEveryHours: 0 },
+      { borrowBpsPerYear: -1 }
+    ])
+      expect(is({ ...fine, ...bad })).toBe(false)
+  })
+
+  it("of holding are there when they are configured, and do not change what a trade costs", () => {
+    expect(settingsWith().costs).toEqual({ feeBps: 5, halfSpreadBps: 1, slippageBps: 1 })
+    const { costs } = settingsWith({ "costs.fundingBps": -1, "costs.borrowBpsPerYear": 50 })
+    expect(costs).toMatchObject({ fundingBps: -1, borrowBpsPerYear: 50 })
+    expect(roundTrip(costs)).toBe(roundTrip(settingsWith().costs))
   })
 })

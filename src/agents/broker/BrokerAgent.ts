@@ -4,7 +4,8 @@
  * others, but on the control branch.
  */
 import { Effect, Request, Stream } from "effect"
-import { toMicro } from "../../market/Ledger.ts"
+import { toMicro } from "../../market/execution/Money.ts"
+import { termsOf, withoutLimits } from "../../market/execution/Terms.ts"
 import {
   AccountOpened,
   accountEvents,
@@ -36,7 +37,7 @@ import { inTrace } from "../../runtime/tracing.ts"
 import { type About, enveloped, NodeContext, serveAgent, traceOf } from "../NodeContext.ts"
 import { eventAt, publishEach } from "../publishing.ts"
 import { fillsTopic } from "../topics.ts"
-import { AccountState, empty, evolve, isFlat, snapshotOf } from "./AccountState.ts"
+import { AccountState, accountStateVersion, empty, evolve, isFlat, snapshotOf } from "./AccountState.ts"
 import { RoundForOrders } from "./RoundForOrders.ts"
 import { applyBars, applyDecisions, latchStop } from "./trading.ts"
 
@@ -76,7 +77,7 @@ export const run = (component: Component) =>
     const account = yield* Aggregate.open(
       {
         name: "account",
-        version: 1,
+        version: accountStateVersion,
         stream: accountStream,
         events: accountEvents,
         initial: empty,
@@ -87,6 +88,8 @@ export const run = (component: Component) =>
       { epoch: lease.epoch, eventsKept: settings.store.streamEventsMax }
     )
     const { state } = account
+    const { startingCash, account: accountName, tradeExposureMin, ...limits } = settings.broker
+    const terms = termsOf({ ...withoutLimits(settings.costs), ...limits })
     const about = (asOf: number, subject: string, extra: Partial<About> = {}): About => ({
       run,
       source: name,
@@ -96,8 +99,8 @@ export const run = (component: Component) =>
     })
 
     if (state().account === empty.account) {
-      const cash = Micro.make(Number(toMicro(settings.broker.startingCash)))
-      const opened = { account: settings.broker.account, currency: "USD", cash }
+      const cash = Micro.make(toMicro(startingCash))
+      const opened = { account: accountName, currency: "USD", cash }
       yield* account.append(AccountOpened, enveloped(about(0, "opened"), opened))
     }
 
@@ -135,7 +138,7 @@ export const run = (component: Component) =>
           )
         }
         case "BarsClosed": {
-          const applied = applyBars(state(), event.payload, sequence, settings.costs)
+          const applied = applyBars(state(), event.payload, sequence, terms)
           const origin = about(event.payload.asOf, `bars-${sequence}`, extra)
           const ordered = new Map(state().open.map(({ asOf, id }) => [id, asOf]))
           return Effect.all(
@@ -155,6 +158,11 @@ export const run = (component: Component) =>
             FeedClosed,
             enveloped(about(event.occurredAt, `ended-${sequence}`, extra), { barsSequence: sequence })
           )
+        // What befalls the sources of the bars changes no account.
+        case "FeedHandedOver":
+        case "FeedsDisagreed":
+        case "FeedRecovered":
+          return Effect.void
       }
     }
 
@@ -175,7 +183,10 @@ export const run = (component: Component) =>
         Effect.suspend(() => {
           if (sequence <= state().decisionsSequence) return Effect.void
           const { asOf } = event.payload
-          const applied = applyDecisions(state(), event.payload.decisions, asOf, sequence, settings.broker)
+          const applied = applyDecisions(state(), event.payload.decisions, asOf, sequence, {
+            tradeExposureMin,
+            terms
+          })
           const extra = { causation: event.id, traceparent: event.traceparent }
           return account
             .append(DecisionsApplied, enveloped(about(asOf, `decisions-${sequence}`, extra), applied))

@@ -1,20 +1,34 @@
 /**
  * What the paper broker does with bars, decisions and the kill switch: pure functions from the account as it is
- * to the event that changes it. Orders fill at the next event after the one that they were made on, at its first
- * price, moved against the account by half the spread and the slippage, with the fee on top.
+ * to the event that changes it. How orders are taken and filled is the matching engine's (market/execution); here
+ * its account is made of the state, and what came of it is said in the journal's words.
  */
-import { type Costs, priceImpact } from "../../market/Costs.ts"
-import * as Ledger from "../../market/Ledger.ts"
+import { Either } from "effect"
+import * as Account from "../../market/execution/Account.ts"
+import { place } from "../../market/execution/acceptance.ts"
+import * as Ledger from "../../market/execution/Ledger.ts"
+import { toQuote } from "../../market/execution/Money.ts"
+import {
+  type Fill as Execution,
+  market,
+  orderOf,
+  type WorkingOrder,
+  workingOrder
+} from "../../market/execution/Order.ts"
+import { lotsForExposure } from "../../market/execution/TargetExposure.ts"
+import type { Terms } from "../../market/execution/Terms.ts"
 import {
   type BarsApplied,
   type DecisionsApplied,
+  type Fill,
   Micro,
   type Order,
+  type Rejection,
   type StopLatched
 } from "../../protocols/Account.ts"
-import type { Bar, BarsClosed } from "../../protocols/Bar.ts"
+import type { BarsClosed } from "../../protocols/Bar.ts"
 import type { Decision } from "../../protocols/Decision.ts"
-import type { Instrument, InstrumentId } from "../../protocols/Instrument.ts"
+import type { InstrumentId } from "../../protocols/Instrument.ts"
 import type * as EventType from "../../protocols/wire/EventType.ts"
 import { derivedId } from "../../protocols/wire/Ids.ts"
 import { type AccountState, equityOf } from "./AccountState.ts"
@@ -23,63 +37,78 @@ type PayloadOf<T> = EventType.EventOf<T> extends { readonly payload: infer P } ?
 
 type OrderOf = typeof Order.Type
 
-/** The first price of a bar at which an order can fill, and when. */
-const firstPrice = (bar: Bar): { readonly price: number; readonly at: number } =>
-  bar.closeOnly ? { price: bar.close, at: bar.closeTime } : { price: bar.open, at: bar.openTime }
+/** An order of the journal as the engine works it. */
+const working = ({ asOf, id, instrument, lots }: OrderOf): WorkingOrder =>
+  workingOrder(orderOf(market(instrument, lots), id, asOf))
 
-const fillOf = (order: OrderOf, contract: Instrument, bar: Bar, costs: Costs) => {
-  const { at, price } = firstPrice(bar)
-  const side = order.lots > 0 ? "buy" : "sell"
-  const moved = price * (1 + (side === "buy" ? 1 : -1) * priceImpact(costs))
-  const priceTicks = Ledger.priceInTicks(contract, moved, side)
-  const value = Ledger.consideration(contract, { lots: order.lots, priceTicks })
-  const fee = Ledger.feeOn(value < 0n ? -value : value, costs.feeBps)
-  return {
-    order: order.id,
-    cause: order.cause,
-    instrument: order.instrument,
-    lots: order.lots,
-    priceTicks,
-    fee: Micro.make(Number(fee)),
-    at
+/** The engine's account with the state's books, marks and open orders; the state stays as it is. */
+const accountOf = (state: AccountState, terms: Terms, open: AccountState["open"] = state.open) => {
+  const account = Account.of(Ledger.copyOf(state.ledger), terms)
+  account.asOf = state.asOf
+  account.accruedTo = state.accruedTo
+  const ordersOf = new Map<string, Array<WorkingOrder>>()
+  for (const order of open) {
+    const orders = ordersOf.get(order.instrument)
+    if (orders === undefined) ordersOf.set(order.instrument, [working(order)])
+    else orders.push(working(order))
   }
+  for (const [id, instrument] of state.listed) {
+    const mark = state.marks.get(id) ?? null
+    const closedAt = state.closedAt.get(id) ?? null
+    Account.list(account, instrument, { mark, closedAt, orders: ordersOf.get(id) ?? [] })
+  }
+  return account
 }
 
-/** Fills what is open at the first prices of the bars, then marks at their closes. */
+/** A fill of an open order in the journal's words, or of one by which the venue closed a position. */
+const fillOf = (
+  { at, fee, instrument, lots, order, ticks }: Execution,
+  placed: OrderOf | undefined
+): Fill => ({
+  order: placed?.id ?? derivedId(order),
+  cause: placed?.cause ?? "liquidation",
+  instrument: instrument as InstrumentId,
+  lots,
+  priceTicks: ticks,
+  fee: Micro.make(fee),
+  at
+})
+
+/** Applies the bars of one as-of: charges, fills, marks. */
 export const applyBars = (
   state: AccountState,
   { asOf, bars }: BarsClosed["payload"],
   barsSequence: number,
-  costs: Costs
+  terms: Terms
 ): PayloadOf<typeof BarsApplied> => {
-  const byInstrument = new Map(bars.map((bar) => [bar.instrument, bar]))
-  const fills = state.open.flatMap((order) => {
-    const bar = byInstrument.get(order.instrument)
-    const contract = state.listed.get(order.instrument)
-    // Without a trade in the interval there is nobody to fill at; the order waits.
-    if (bar === undefined || contract === undefined || bar.volume === 0 || asOf <= order.asOf) return []
-    return [fillOf(order, contract, bar, costs)]
+  const account = accountOf(state, terms)
+  const report = Account.applyBars(account, { asOf, bars })
+  const placed = new Map(state.open.map((order, index) => [order.id, { order, index }]))
+  // The journal has them as the orders stand, and what the venue closed at the end.
+  const place = ({ order }: Execution) => placed.get(order)?.index ?? state.open.length
+  const fills = report.fills.toSorted((a, b) => place(a) - place(b))
+  const marks = bars.flatMap(({ instrument }) => {
+    const { closedAt = null, mark = null } = account.listings.get(instrument) ?? {}
+    return mark === null || closedAt === null ? [] : [{ instrument, priceTicks: mark, closedAt }]
   })
-  const marks = bars.flatMap((bar) => {
-    const contract = state.listed.get(bar.instrument)
-    return contract === undefined
-      ? []
-      : [{ instrument: bar.instrument, priceTicks: Ledger.priceInTicks(contract, bar.close, "mark") }]
-  })
-  return { asOf, barsSequence, fills, cancellations: [], marks }
+  return {
+    // Bars that come late do not take the account back.
+    asOf: account.asOf ?? asOf,
+    barsSequence,
+    charges: report.charges.map(({ instrument, kind, micro }) => ({
+      instrument: instrument as InstrumentId,
+      kind,
+      micro: Micro.make(micro)
+    })),
+    accruedTo: account.accruedTo,
+    fills: fills.map((fill) => fillOf(fill, placed.get(fill.order)?.order)),
+    cancellations: report.cancellations.map(({ order, reason }) => ({ order, reason })),
+    marks,
+    shortfall: Micro.make(report.shortfall)
+  }
 }
 
-/** Lots that an exposure comes to at the latest close, rounded towards nothing. */
-const lotsFor = (state: AccountState, instrument: InstrumentId, exposure: number): number => {
-  const contract = state.listed.get(instrument)
-  const mark = state.marks.get(instrument)
-  const equity = equityOf(state)
-  if (contract === undefined || mark === undefined || equity <= 0n) return 0
-  const lots = Math.trunc((exposure * Ledger.toQuote(equity)) / (mark * contract.tick * contract.lot))
-  return Number.isSafeInteger(lots) ? lots : 0
-}
-
-const orderOf = (instrument: InstrumentId, lots: number, asOf: number, cause: string): OrderOf => ({
+const orderFor = (instrument: InstrumentId, lots: number, asOf: number, cause: string): OrderOf => ({
   id: derivedId("order", instrument, asOf, cause),
   instrument,
   lots,
@@ -87,34 +116,59 @@ const orderOf = (instrument: InstrumentId, lots: number, asOf: number, cause: st
   cause
 })
 
+/** The change of a position that a decision comes to; nothing where it is not worth a trade. */
+const changeOf = (
+  state: AccountState,
+  equity: number,
+  { key, targetExposure }: Pick<Decision, "key" | "targetExposure">,
+  tradeExposureMin: number
+): number => {
+  const { instrument } = key
+  const held = Ledger.positionOf(state.ledger, instrument).lots
+  const contract = state.listed.get(instrument)
+  const mark = state.marks.get(instrument)
+  const isKnown = contract !== undefined && mark !== undefined
+  const wanted = isKnown ? lotsForExposure(contract, targetExposure, equity, mark) : 0
+  const change = wanted - held
+  const price = isKnown ? mark * contract.tick * contract.lot : 0
+  const isWorthIt = equity > 0 && (Math.abs(change) * price) / toQuote(equity) >= tradeExposureMin
+  // Going out is always worth it.
+  return isWorthIt || wanted === 0 ? change : 0
+}
+
 /** Turns decisions into orders. What a decision leaves as it is, a degraded one above all, makes none. */
 export const applyDecisions = (
   state: AccountState,
   decisions: ReadonlyArray<Pick<Decision, "id" | "key" | "strategy" | "targetExposure">>,
   asOf: number,
   decisionsSequence: number,
-  options: { readonly tradeExposureMin: number }
+  options: { readonly tradeExposureMin: number; readonly terms: Terms }
 ): PayloadOf<typeof DecisionsApplied> => {
+  const trades = decisions.filter(
+    ({ strategy }) => state.stop === null && strategy !== "keep" && strategy !== "degraded"
+  )
+  const cancellations = trades.flatMap(({ id, key }) =>
+    state.open
+      .filter(({ instrument }) => instrument === key.instrument)
+      .map((open) => ({ order: open.id, reason: `replaced by ${id}` }))
+  )
+  const replaced = new Set(cancellations.map(({ order }) => order))
+  const left = state.open.filter(({ id }) => !replaced.has(id))
+  const account = accountOf(state, options.terms, left)
+  const equity = equityOf(state)
   const orders: Array<OrderOf> = []
-  const cancellations: Array<{ order: string; reason: string }> = []
-  const equity = Ledger.toQuote(equityOf(state))
-  for (const { id, key, strategy, targetExposure } of decisions) {
-    if (state.stop !== null || strategy === "keep" || strategy === "degraded") continue
-    for (const open of state.open) {
-      if (open.instrument === key.instrument)
-        cancellations.push({ order: open.id, reason: `replaced by ${id}` })
-    }
-    const held = state.ledger.positions.get(key.instrument)?.lots ?? 0
-    const wanted = lotsFor(state, key.instrument, targetExposure)
-    const change = wanted - held
-    const contract = state.listed.get(key.instrument)
-    const price = (state.marks.get(key.instrument) ?? 0) * (contract?.tick ?? 0) * (contract?.lot ?? 0)
-    const isWorthIt = equity > 0 && (Math.abs(change) * price) / equity >= options.tradeExposureMin
-    // Going out is always worth it.
-    if (change !== 0 && (isWorthIt || wanted === 0))
-      orders.push(orderOf(key.instrument, change, key.asOf, id))
+  const rejections: Array<Rejection> = []
+  for (const decision of trades) {
+    const { id, key } = decision
+    const change = changeOf(state, equity, decision, options.tradeExposureMin)
+    if (change === 0) continue
+    const order = orderFor(key.instrument, change, key.asOf, id)
+    // A decision may come when the account has seen later bars: the order is taken as of these.
+    const taken = place(account, { ...working(order), asOf: Math.max(key.asOf, state.asOf ?? 0) })
+    if (Either.isRight(taken)) orders.push(order)
+    else rejections.push({ instrument: key.instrument, cause: id, reason: taken.left.sentence })
   }
-  return { asOf, decisionsSequence, orders, cancellations }
+  return { asOf, decisionsSequence, orders, cancellations, rejections }
 }
 
 /** The kill switch: cancels what is pending and orders everything sold or bought back. */
@@ -130,7 +184,7 @@ export const latchStop = (
     reason,
     cancellations: state.open.map(({ id }) => ({ order: id, reason: `stopped by ${command}` })),
     orders: [...state.ledger.positions].flatMap(([instrument, { lots }]) =>
-      lots === 0 ? [] : [orderOf(instrument as InstrumentId, -lots, asOf, command)]
+      lots === 0 ? [] : [orderFor(instrument as InstrumentId, -lots, asOf, command)]
     )
   }
 }

@@ -9,7 +9,10 @@ import {
   type BarsEvent,
   barsStream,
   FeedEnded,
-  FeedOpened
+  FeedHandedOver,
+  FeedOpened,
+  FeedRecovered,
+  FeedsDisagreed
 } from "../../../src/protocols/Bar.ts"
 import { decisionsStream, RoundClosed } from "../../../src/protocols/Decision.ts"
 import { BrokerControlRpcs, BrokerRpcs } from "../../../src/protocols/rpc/BrokerRpcs.ts"
@@ -44,6 +47,12 @@ const writeBars = (event: BarsEvent) => {
       return append(barsStream, BarsClosed, event)
     case "FeedEnded":
       return append(barsStream, FeedEnded, event)
+    case "FeedHandedOver":
+      return append(barsStream, FeedHandedOver, event)
+    case "FeedsDisagreed":
+      return append(barsStream, FeedsDisagreed, event)
+    case "FeedRecovered":
+      return append(barsStream, FeedRecovered, event)
   }
 }
 

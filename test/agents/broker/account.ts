@@ -3,6 +3,7 @@ import { type AccountState, empty, evolve } from "../../../src/agents/broker/Acc
 import { applyBars, applyDecisions, latchStop } from "../../../src/agents/broker/trading.ts"
 import { enveloped } from "../../../src/agents/NodeContext.ts"
 import type { Costs } from "../../../src/market/Costs.ts"
+import { termsOf, withoutLimits } from "../../../src/market/execution/Terms.ts"
 import { type AccountEvent, Micro } from "../../../src/protocols/Account.ts"
 import type { Bar } from "../../../src/protocols/Bar.ts"
 import { decisionId, type Strategy } from "../../../src/protocols/Decision.ts"
@@ -12,8 +13,8 @@ import { asOfAt, instrumentOf, run, timeFrame } from "../feedEvents.ts"
 
 export const costs: Costs = { feeBps: 5, halfSpreadBps: 1, slippageBps: 1 }
 export const free: Costs = { feeBps: 0, halfSpreadBps: 0, slippageBps: 0 }
-export const broker = { tradeExposureMin: 0.02 }
-export const startingCash = 100_000_000_000n
+export const broker = { tradeExposureMin: 0.02, terms: termsOf(withoutLimits(costs)) }
+export const startingCash = 100_000_000_000
 
 export const alpha = instrumentOf("ALPHA")
 export const beta = instrumentOf("BETA", { tick: 0.25, lot: 1 })
@@ -31,7 +32,7 @@ export const eventOf = <Type extends AccountEvent["type"]>(type: Type, payload: 
 /** An account with its cash and what can be traded, before any bar. */
 export const openAccount = (instruments: ReadonlyArray<Instrument> = [alpha, beta]): AccountState =>
   [
-    eventOf("AccountOpened", { account: "paper", currency: "USD", cash: Micro.make(Number(startingCash)) }),
+    eventOf("AccountOpened", { account: "paper", currency: "USD", cash: Micro.make(startingCash) }),
     eventOf("InstrumentsListed", { barsSequence: 1, instruments })
   ].reduce(evolve, empty)
 
@@ -42,7 +43,7 @@ export const bars = (state: AccountState, some: ReadonlyArray<Bar>, by: Costs = 
     state,
     { asOf, timeFrame, index, warmUp: false, bars: some },
     state.barsSequence + 1,
-    by
+    termsOf(withoutLimits(by))
   )
   return { state: evolve(state, eventOf("BarsApplied", payload)), payload }
 }

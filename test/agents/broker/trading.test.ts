@@ -1,17 +1,31 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Schema } from "effect"
+import { Either, Schema } from "effect"
 import fc from "fast-check"
-import { equityOf } from "../../../src/agents/broker/AccountState.ts"
+import { type AccountState, equityOf, evolve } from "../../../src/agents/broker/AccountState.ts"
+import { applyBars, applyDecisions } from "../../../src/agents/broker/trading.ts"
+import { enveloped } from "../../../src/agents/NodeContext.ts"
 import { roundTrip } from "../../../src/market/Costs.ts"
-import { BarsApplied, DecisionsApplied, type Order, StopLatched } from "../../../src/protocols/Account.ts"
-import { asOfAt, barOf } from "../feedEvents.ts"
+import { type ExecutionRules, termsOf, withoutLimits } from "../../../src/market/execution/Terms.ts"
+import {
+  accountEvents,
+  BarsApplied,
+  DecisionsApplied,
+  type Order,
+  StopLatched
+} from "../../../src/protocols/Account.ts"
+import type { Bar } from "../../../src/protocols/Bar.ts"
+import type { Instrument } from "../../../src/protocols/Instrument.ts"
+import * as EventType from "../../../src/protocols/wire/EventType.ts"
+import { asOfAt, barOf, instrumentOf, type Prices, run, timeFrame } from "../feedEvents.ts"
 import {
   alpha,
   bars,
   beta,
+  broker,
   costs,
   decisionOn,
   decisions,
+  eventOf,
   free,
   lotsOf,
   openAccount,
@@ -64,7 +78,7 @@ describe("orders from decisions", () => {
 
   it("are not made for a change that is not worth the trade, but going out always is", () => {
     const held = lotsOf(invested(), alpha)
-    const equity = Number(equityOf(invested())) / 1e6
+    const equity = equityOf(invested()) / 1e6
     const exposure = (held * 110 * 1e-4) / equity
     expect(decisions(invested(), [decisionOn(alpha, 1, exposure + 0.019)]).payload.orders).toEqual([])
     expect(decisions(invested(), [decisionOn(alpha, 1, exposure + 0.021)]).payload.orders.length).toBe(1)
@@ -96,7 +110,7 @@ describe("orders from decisions", () => {
 
   it("are not made of an instrument without a price, nor by an account without equity", () => {
     expect(decisions(marked(), [decisionOn(beta, 0, 0.5)]).payload.orders).toEqual([])
-    const ruined = { ...marked(), ledger: { ...marked().ledger, cash: 0n } }
+    const ruined = { ...marked(), ledger: { ...marked().ledger, cash: 0 } }
     expect(decisions(ruined, [decisionOn(alpha, 0, 0.5)]).payload.orders).toEqual([])
   })
 })
@@ -139,7 +153,7 @@ describe("fills", () => {
     const inside = bars(ordered(0.5), [flatBar(1)]).state
     const out = bars(decisions(inside, [decisionOn(alpha, 1, 0, "exit")]).state, [flatBar(2)]).state
     expect(lotsOf(out, alpha)).toBe(0)
-    const lost = Number(startingCash - equityOf(out)) / 1e6
+    const lost = (startingCash - equityOf(out)) / 1e6
     const expected = 0.5 * 100_000 * roundTrip(costs)
     expect(lost).toBeGreaterThanOrEqual(expected)
     // Ticks are rounded against the account: two of them, on five hundred units.
@@ -194,6 +208,134 @@ describe("the kill switch", () => {
     const { payload, state } = stop(marked(), "stop-0001")
     expect(payload).toMatchObject({ orders: [], cancellations: [] })
     expect(state.stop).not.toBeNull()
+  })
+})
+
+describe("an account with limits", () => {
+  /** Steps of an account that trades by these rules: a bar, decisions, the next bar. */
+  const under = (rules: Partial<ExecutionRules>, contract: Partial<Instrument> = {}) => {
+    const gamma = instrumentOf("GAMMA", contract)
+    const terms = termsOf({ ...withoutLimits(costs), ...rules })
+    const barsAt = (state: AccountState, index: number, prices: Prices, source: Partial<Bar> = {}) => {
+      const some = [{ ...barOf(gamma, index, prices), ...source }]
+      const event = { asOf: asOfAt(index), timeFrame, index, warmUp: false, bars: some }
+      const payload = applyBars(state, event, state.barsSequence + 1, terms)
+      expect(Schema.is(BarsApplied.schema)(payload)).toBe(true)
+      return { state: evolve(state, eventOf("BarsApplied", payload)), payload }
+    }
+    const decide = (state: AccountState, index: number, exposure: number) => {
+      const some = [decisionOn(gamma, index, exposure)]
+      const payload = applyDecisions(state, some, asOfAt(index), state.decisionsSequence + 1, {
+        ...broker,
+        terms
+      })
+      expect(Schema.is(DecisionsApplied.schema)(payload)).toBe(true)
+      return { state: evolve(state, eventOf("DecisionsApplied", payload)), payload }
+    }
+    const marked = barsAt(openAccount([gamma]), 0, { open: 100, close: 100 }).state
+    return { gamma, barsAt, decide, marked }
+  }
+
+  it("takes what it can carry, and says of the rest why not", () => {
+    const { decide, marked } = under({ leverageMax: 1 })
+    expect(decide(marked, 0, 0.9).payload).toMatchObject({ rejections: [], orders: [{ asOf: asOfAt(0) }] })
+    const refused = decide(marked, 0, 1.5)
+    expect(refused.payload.orders).toEqual([])
+    expect(only(refused.payload.rejections)).toMatchObject({
+      cause: only(decide(marked, 0, 0.9).payload.orders).cause,
+      reason: expect.stringContaining("the account carries")
+    })
+    expect(refused.state.open).toEqual([])
+  })
+
+  it("fills an order over several bars, and keeps what remains of it open", () => {
+    const { barsAt, decide, gamma, marked } = under({ participationMax: 0.5 }, { lot: 1 })
+    const ordered = decide(marked, 0, 0.1).state
+    const [order] = ordered.open
+    expect(order?.lots).toBe(100)
+    const first = barsAt(ordered, 1, { open: 100, close: 100, volume: 60 })
+    expect(only(first.payload.fills)).toMatchObject({ order: order?.id, lots: 30 })
+    expect(first.state.open).toEqual([{ ...order, lots: 70 }])
+    const second = barsAt(first.state, 2, { open: 100, close: 100, volume: 1_000 })
+    expect([lotsOf(second.state, gamma), second.state.open, second.state.fills]).toEqual([100, [], 2])
+  })
+
+  it("waits for the latency", () => {
+    const { barsAt, decide, marked } = under({ latencyMs: 1 })
+    const ordered = decide(marked, 0, 0.5).state
+    const first = barsAt(ordered, 1, { open: 100, close: 100 })
+    expect(first.payload.fills).toEqual([])
+    expect(barsAt(first.state, 2, { open: 100, close: 100 }).payload.fills.length).toBe(1)
+  })
+
+  it("pays for what it holds short, before the fills of the bar", () => {
+    const { barsAt, decide, gamma, marked } = under({ costs: { ...costs, borrowBpsPerYear: 8_760 } })
+    const short = barsAt(decide(marked, 0, -0.5).state, 1, { open: 100, close: 100 })
+    expect(short.payload.charges).toEqual([])
+    const held = barsAt(short.state, 2, { open: 100, close: 100 })
+    const charge = only(held.payload.charges)
+    expect(charge).toMatchObject({ instrument: gamma.id, kind: "borrow" })
+    // A ten-thousandth an hour of what was sold for half of a hundred thousand.
+    expect(charge.micro / 1e6).toBeCloseTo(5, 1)
+    expect(held.state.ledger).toMatchObject({
+      borrow: charge.micro,
+      cash: short.state.ledger.cash - charge.micro
+    })
+    expect(equityOf(held.state)).toBe(equityOf(short.state) - charge.micro)
+  })
+
+  it("is liquidated, and what the venue had to put in is said and booked", () => {
+    const { barsAt, decide, gamma, marked } = under({ maintenanceMargin: 0.1 })
+    const leveraged = barsAt(decide(marked, 0, 5).state, 1, { open: 100, close: 100 }).state
+    const { payload, state } = barsAt(decide(leveraged, 1, 4).state, 2, { open: 70, close: 70 })
+    const [, liquidation] = payload.fills
+    expect(liquidation).toMatchObject({
+      cause: "liquidation",
+      lots: -lotsOf(leveraged, gamma) - (payload.fills[0]?.lots ?? 0)
+    })
+    expect(payload.shortfall).toBeGreaterThan(0)
+    expect(state.ledger).toMatchObject({ cash: 0, shortfall: -payload.shortfall })
+    expect([lotsOf(state, gamma), equityOf(state)]).toEqual([0, 0])
+  })
+
+  it("fills nothing on a bar that it has seen, however it is corrected, and marks at its new close", () => {
+    const { barsAt, decide, marked } = under({})
+    const filled = barsAt(decide(marked, 0, 0.5).state, 1, { open: 100, close: 100, volume: 0 }).state
+    const again = barsAt(filled, 1, { open: 100, close: 90 }, { revision: 1 })
+    expect(again.payload).toMatchObject({ fills: [], marks: [{ priceTicks: 9_000 }] })
+    expect(again.state.open.length).toBe(1)
+  })
+
+  it("does not go back in time for bars that come late", () => {
+    const { barsAt, marked } = under({})
+    const later = barsAt(marked, 3, { open: 100, close: 110 }).state
+    const late = barsAt(later, 2, { open: 100, close: 90 })
+    expect(late.payload).toMatchObject({
+      asOf: asOfAt(3),
+      marks: [{ priceTicks: 11_000, closedAt: asOfAt(3) }]
+    })
+  })
+})
+
+describe("what the broker wrote before", () => {
+  it("is read as it was meant: without charges, marks of their as-of, and no rejections", () => {
+    const decode = EventType.decoder(accountEvents)
+    const written = (type: "BarsApplied" | "DecisionsApplied", payload: object) => {
+      const about = { run, source: "broker", asOf: asOfAt(1), subject: type } as const
+      const bytes = Buffer.from(JSON.stringify({ ...enveloped(about, payload), type, version: 1, epoch: 1 }))
+      return Either.getOrThrow(decode(bytes))
+    }
+    const { payload } = bars(decisions(marked(), [decisionOn(alpha, 0, 0.5)]).state, [
+      barOf(alpha, 1, { open: 110, close: 110 })
+    ])
+    const { accruedTo: _, charges: __, marks, shortfall: ___, ...rest } = payload
+    const old = { ...rest, marks: marks.map(({ instrument, priceTicks }) => ({ instrument, priceTicks })) }
+    const read = written("BarsApplied", old)
+    expect(read).toMatchObject({ version: 2, payload: { ...payload, accruedTo: null } })
+    expect(evolve(marked(), read).ledger).toEqual(invested().ledger)
+    const orders = decisions(marked(), [decisionOn(alpha, 0, 0.5)]).payload
+    const { rejections: ____, ...before } = orders
+    expect(written("DecisionsApplied", before)).toMatchObject({ version: 2, payload: orders })
   })
 })
 

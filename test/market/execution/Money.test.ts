@@ -35,6 +35,8 @@ describe("money", () => {
     expect(fraction(1e-7)).toEqual({ numerator: 1, denominator: 10_000_000 })
     expect(fraction(2.5e8)).toEqual({ numerator: 250_000_000, denominator: 1 })
     expect(shareOfBps(2.5)).toEqual({ numerator: 1, denominator: 4_000 })
+    expect(shareOfBps(12.345_678_499)).toEqual(shareOfBps(12.345_678))
+    expect(shareOfBps(1e-7)).toEqual({ numerator: 0, denominator: 1 })
     expect(microPerTickLot({ tick: 0.01, lot: 0.000_1 })).toEqual({ numerator: 1, denominator: 1 })
     expect(microPerTickLot({ tick: 0.01, lot: 1e-8 })).toEqual({ numerator: 1, denominator: 10_000 })
     expect(microPerTickLot({ tick: 0.000_3, lot: 0.7 })).toEqual({ numerator: 210, denominator: 1 })
