@@ -41,8 +41,12 @@ import * as StoreDeadLetters from "../runtime/StoreDeadLetters.ts"
 import * as StoreLeases from "../runtime/StoreLeases.ts"
 import * as Supervisor from "../runtime/Supervisor.ts"
 import * as Telemetry from "../runtime/Telemetry.ts"
-import { type Feed, openFeed } from "./market-data/Feed.ts"
+import type { Feed } from "./market-data/Feed.ts"
 import { FeedSource } from "./market-data/MarketDataAgent.ts"
+import { openFeed } from "./market-data/openFeed.ts"
+import { openSource } from "./market-data/sources/openSource.ts"
+import { venueOf } from "./market-data/sources/SourceSettings.ts"
+import { makeVenues, Venues } from "./market-data/Venues.ts"
 import { ModelHost } from "./model-host/ModelHost.ts"
 import { choiceFor } from "./model-host/Provider.ts"
 import { artefactFiles, artefactFolder } from "./model-manager/ArtefactFiles.ts"
@@ -50,6 +54,7 @@ import { NodeContext } from "./NodeContext.ts"
 import { SupervisionTree } from "./node/NodeAgent.ts"
 import { Programs } from "./Programs.ts"
 import {
+  findLiveRun,
   fingerprintOf,
   homeOf,
   newRunId,
@@ -72,6 +77,8 @@ export interface NodeOptions {
   readonly programs: typeof Programs.Service
   /** Whether warnings may be written to standard error. */
   readonly toStandardError: boolean
+  /** What is supervised, unless it is the tree of `tree.ts`. */
+  readonly tree?: typeof supervisionTree
 }
 
 export interface RunningNode {
@@ -125,12 +132,12 @@ const awaitRun = Effect.gen(function* () {
 
 /** Which run this is: gone on with, begun, or joined. */
 const chooseRun = (
-  options: NodeOptions,
+  settings: Settings,
+  resumed: RunRecord | undefined,
   feed: Feed | undefined,
   external: Context.Context<NatsConnection.NatsConnection> | undefined
 ) =>
   Effect.gen(function* () {
-    const { resumed, settings } = options
     if (feed === undefined) {
       if (external === undefined) {
         return yield* new NatsMissing({
@@ -172,16 +179,22 @@ export const start = (options: NodeOptions) =>
     const { agents } = settings.node
     const node = nodeIdOf(settings)
     const home = nodeDirectory(settings)
+    const { sources } = settings.marketData
+    const venues = yield* makeVenues({ sources, venueOf, open: openSource })
     const feed =
-      agents.includes("all") || agents.includes("market-data") ? yield* openFeed(settings) : undefined
+      agents.includes("all") || agents.includes("market-data")
+        ? yield* Effect.provideService(openFeed(settings), Venues, venues)
+        : undefined
     yield* lockDirectory(home, `process ${process.pid}`)
+    const resumed =
+      options.resumed ?? (feed?.kind === "live" ? yield* findLiveRun(settings, feed) : undefined)
 
     const isExternal = Redacted.value(settings.bus.url) !== "" && settings.bus.transport !== "in-process"
     const external = isExternal ? yield* connect(settings, settings.bus.url, node) : undefined
-    const record = yield* chooseRun(options, feed, external)
+    const record = yield* chooseRun(settings, resumed, feed, external)
     const { run } = record
     const directory = prepareRun(settings, record)
-    if (options.resumed !== undefined) yield* artefactFiles(artefactFolder(directory, settings)).verify
+    if (resumed !== undefined) yield* artefactFiles(artefactFolder(directory, settings)).verify
     // In force for everything that this fiber starts from here on.
     yield* Layer.build(
       Telemetry.layer({
@@ -196,7 +209,7 @@ export const start = (options: NodeOptions) =>
 
     const transporting: Transporting =
       external === undefined
-        ? yield* chooseTransport(settings, feed, node, directory, options.resumed?.journal)
+        ? yield* chooseTransport(settings, feed, node, directory, resumed?.journal)
         : {
             transport: "nats",
             nats: external,
@@ -205,7 +218,7 @@ export const start = (options: NodeOptions) =>
           }
     const place =
       external !== undefined ? "given-server" : transporting.transport === "nats" ? "own-server" : "files"
-    const before = options.resumed?.journal
+    const before = resumed?.journal
     if (before !== undefined && before !== place) {
       return yield* new RunMismatch({ run, reason: `its journal is ${placeNames[before]}` })
     }
@@ -269,7 +282,10 @@ export const start = (options: NodeOptions) =>
       // Only the market-data agent asks for it, and it runs here only if there is a feed.
       Context.add(FeedSource, { feed: feed as Feed, ended })
     )
-    const tree = supervisionTree(settings, transporting.server === undefined ? [] : [transporting.server])
+    const tree = (options.tree ?? supervisionTree)(
+      settings,
+      transporting.server === undefined ? [] : [transporting.server]
+    )
     const treeScope = yield* Scope.fork(yield* Effect.scope, ExecutionStrategy.sequential)
     supervisor = yield* Effect.provide(Supervisor.start(tree), services).pipe(Scope.extend(treeScope))
     yield* Effect.provide(SocketBus.serve(socketPathOf(home)), services)

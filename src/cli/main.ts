@@ -10,13 +10,16 @@ import { Cause, Console, Effect, Either, Exit, Fiber, Layer, Logger, LogLevel, O
 import * as Configuration from "../runtime/Configuration.ts"
 import { exitGivenUp, launchedVariable } from "../runtime/launcher.ts"
 import { keys, type ParsedArguments, parseArguments, shortNames } from "./arguments.ts"
+import { backtestCommand } from "./backtest.ts"
 import * as commands from "./commands.ts"
 import { againstRunning } from "./connection.ts"
+import { lookaheadCommand } from "./lookahead.ts"
 import { networkCommands } from "./networkCommands.ts"
 import { networksCommand } from "./networks.ts"
 import { endWithReader, write, writeLine } from "./output.ts"
 import { defaultsName, loadSettings } from "./settings.ts"
 import { simulateCommand } from "./simulate.ts"
+import { streamsCommand } from "./streams.ts"
 import { up } from "./up.ts"
 
 const version = "0.1.0"
@@ -131,6 +134,9 @@ const build = (args: ParsedArguments) => {
       replayCommand,
       configCommand,
       networksCommand(args),
+      streamsCommand(args),
+      backtestCommand(args),
+      lookaheadCommand(args),
       simulateCommand(args),
       ...networkCommands(args)
     ])

@@ -37,20 +37,23 @@ const withSource = (flags: ParsedArguments["flags"]): ParsedArguments["flags"] =
   return hasPaths ? [...flags, ["--market-data.source", "csv"]] : flags
 }
 
+/** @param begun what lies over the defaults and under everything that is given, of a run that is done again */
 export const loadSettings = (
-  args: ParsedArguments
+  args: ParsedArguments,
+  begun?: Configuration.Document
 ): Effect.Effect<LoadedSettings, ConfigurationInvalid | RunNotFound | UsageError> =>
   Effect.gen(function* () {
     const defaults = yield* readDocument(join(projectRoot(), "config", "default.yaml"), defaultsName)
+    const before = begun === undefined ? [defaults] : [defaults, begun]
     const own = args.configFile === undefined ? [] : [yield* readDocument(args.configFile, args.configFile)]
     const sources = { environment: process.env, flags: withSource(args.flags) }
-    const first = yield* Configuration.load(Settings, { ...sources, documents: [defaults, ...own] })
+    const first = yield* Configuration.load(Settings, { ...sources, documents: [...before, ...own] })
     const { agents } = first.value.node
     const hasFeed = agents.includes("all") || agents.includes("market-data")
     if (!first.value.run.resume || !hasFeed) return { ...first, resumed: undefined }
     // What the run was begun with lies under what is given now: giving it again, or nothing, comes to the same.
     const resumed = yield* findRun(first.value)
-    const begun = { name: `the run ${resumed.run}`, text: resumed.settings }
-    const loaded = yield* Configuration.load(Settings, { ...sources, documents: [defaults, begun, ...own] })
+    const last = { name: `the run ${resumed.run}`, text: resumed.settings }
+    const loaded = yield* Configuration.load(Settings, { ...sources, documents: [...before, last, ...own] })
     return { ...loaded, resumed }
   })

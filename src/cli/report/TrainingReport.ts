@@ -13,6 +13,7 @@ import type { ComparisonTable } from "../../learning/evaluation/ComparisonTable.
 import { sides } from "../../learning/ScoreCalibrator.ts"
 import { instant } from "../format.ts"
 import { classCells, verdictsOf } from "./comparisons.ts"
+import { cell, facts, page } from "./page.ts"
 import { chartSvg, escapeText } from "./svg.ts"
 
 export interface TrainingReport {
@@ -24,22 +25,7 @@ export interface TrainingReport {
   readonly heldOut: HeldOutReport
 }
 
-const style = `
-:root{color-scheme:light dark;--line:#8888;--text:CanvasText}
-body{font:15px/1.5 system-ui,sans-serif;max-width:1100px;margin:2rem auto;padding:0 1rem}
-h1{font-size:1.4rem}h2{font-size:1.1rem;margin-top:2rem}
-table{border-collapse:collapse;margin:.5rem 0}td,th{padding:.2rem .8rem;border-bottom:1px solid var(--line);text-align:left}
-td.n{text-align:right;font-variant-numeric:tabular-nums}
-.charts{display:flex;flex-wrap:wrap;gap:1rem}svg{width:100%;max-width:520px;height:auto}
-svg text{font:12px system-ui,sans-serif}.title{text-anchor:middle;fill:var(--text);font-weight:600}
-.tick{text-anchor:middle;fill:var(--text)}.end{text-anchor:end}.axis{stroke:var(--text);fill:none}
-.grid{stroke:var(--line);stroke-dasharray:2 4}.ideal{stroke:var(--text);stroke-dasharray:6 4}.name{font-weight:600}
-code{word-break:break-all}`
-
 const number = (value: number): string => (Number.isInteger(value) ? String(value) : value.toPrecision(4))
-
-const cell = (text: string, isNumber = false): string =>
-  `<td${isNumber ? ' class="n"' : ""}>${escapeText(text)}</td>`
 
 const comparison = (title: string, table: ComparisonTable): string => {
   const names = [...new Set(table.rows.flatMap(({ metrics }) => metrics.map(({ name }) => name)))]
@@ -87,7 +73,7 @@ const answers = ({ classes, horizonBars }: TrainedModel): string => {
 const lossName = ({ classes }: TrainedModel): string =>
   classes === undefined ? "squared error, in sigmas" : "cross-entropy of the classes"
 
-const facts = ({ digest, ended, model, parameters }: TrainingReport): string => {
+const madeHow = ({ digest, ended, model, parameters }: TrainingReport): string => {
   const { data, sequence, timeFrame, training } = model
   const rows: ReadonlyArray<readonly [string, string]> = [
     ["network", JSON.stringify("trm" in training ? training.trm : training.network.body)],
@@ -109,10 +95,7 @@ const facts = ({ digest, ended, model, parameters }: TrainingReport): string => 
     ["bars, SHA-256", data.digest],
     ["artefact, SHA-256", digest]
   ]
-  const lines = rows.map(
-    ([name, value]) => `<tr><th>${name}</th><td><code>${escapeText(value)}</code></td></tr>`
-  )
-  return `<table>${lines.join("")}</table>`
+  return facts(rows)
 }
 
 export const renderTrainingReport = (report: TrainingReport): string => {
@@ -146,15 +129,13 @@ export const renderTrainingReport = (report: TrainingReport): string => {
     })
   })
   const verdicts = verdictsOf(heldOut).map((line) => `<li>${escapeText(line)}</li>`)
-  return [
-    `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">`,
-    `<title>${escapeText(name)}</title><style>${style}</style></head><body>`,
-    `<h1>${escapeText(name)}</h1><ul>${verdicts.join("")}</ul>`,
+  return page(name, [
+    `<ul>${verdicts.join("")}</ul>`,
     `<div class="charts">${losses}${reliability}</div>`,
     comparison("Sides (sell, hold, buy)", heldOut.sides),
     heldOut.beside === null ? "" : comparison("Beside the linear baseline", heldOut.beside),
     comparison("Returns, in sigmas of the horizon", heldOut.returns),
     ...(heldOut.classes === undefined ? [] : [classTable(model, heldOut.classes)]),
-    `<h2>How it was made</h2>${facts(report)}</body></html>\n`
-  ].join("\n")
+    `<h2>How it was made</h2>${madeHow(report)}`
+  ])
 }
