@@ -3,6 +3,7 @@ import { compression } from "./compression.ts"
 import { forecast } from "./forecast.ts"
 import { learning } from "./learning.ts"
 import { lockstep } from "./lockstep.ts"
+import { market } from "./market.ts"
 import { memory } from "./memory.ts"
 import { opinions } from "./opinions.ts"
 import { providers } from "./providers.ts"
@@ -25,6 +26,7 @@ const benches = [
   providers,
   compression,
   forecast,
+  market,
   trainingLoad,
   trees,
   trmSudoku

@@ -35,7 +35,7 @@ const closesIn = (path: string, { marketData }: Settings) => {
     .map((cells) => Number(cells[5]))
 }
 
-/** The tree with a voter whose state of the market is the direction of the bar to come. */
+/** The tree with a voter to whom the market looks calmer or wilder by the bar to come. */
 const withPeekingVoter =
   (path: string): typeof supervisionTree =>
   (settings, before) => {
@@ -47,8 +47,7 @@ const withPeekingVoter =
         const sigma = learner.featuresAt(window, out)
         const at = closes.indexOf(window.closes[window.end] as number)
         const next = closes[at + 1]
-        if (at >= 0 && next !== undefined) out[0] = next > (closes[at] as number) ? 2 : -2
-        return sigma
+        return at < 0 || next === undefined ? sigma : sigma * (next > (closes[at] as number) ? 2 : 0.5)
       }
     }
     const tree = supervisionTree(settings, before)
