@@ -12,3 +12,12 @@ export class UsageError extends Schema.TaggedError<UsageError>()("UsageError", {
     return this.reason
   }
 }
+
+/** What was judged has not reached what it was to reach. */
+export class BarsMissed extends Schema.TaggedError<BarsMissed>()("BarsMissed", {
+  cases: Schema.Array(Schema.String)
+}) {
+  override get message() {
+    return `The bar was missed by ${this.cases.join(", ")}; the table says by how much.`
+  }
+}

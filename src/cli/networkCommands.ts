@@ -12,10 +12,12 @@ import type { ParsedArguments } from "./arguments.ts"
 import { evaluate, predict } from "./askModel.ts"
 import { forecastBenchmark } from "./benchmark.ts"
 import { UsageError } from "./errors.ts"
+import { evaluateRl, evaluateRlCommand } from "./evaluateRl.ts"
 import { importXgboost } from "./importModel.ts"
 import { quantize } from "./quantize.ts"
 import { type LoadedSettings, loadSettings } from "./settings.ts"
 import { train } from "./train.ts"
+import { sentimentDefaults, trainSentiment } from "./trainSentiment.ts"
 
 const json = Options.boolean("json").pipe(
   Options.withDescription("the result as JSON on standard output, and nothing else")
@@ -56,8 +58,14 @@ export const networkCommands = (args: ParsedArguments) => {
   const trainCommand = Command.make(
     "train",
     {
-      model: Options.choice("model", modelNames).pipe(Options.withDescription("which network")),
-      data: dataFile,
+      model: Options.choice("model", [...modelNames, "sentiment"]).pipe(
+        Options.withDescription("which network; sentiment for a classifier of sentences")
+      ),
+      data: Options.text("data").pipe(
+        Options.withDescription(
+          "a file of bars, CSV or gzip, of which --symbol, --last and --time-frame choose; for sentiment one of sentences with the columns sentence, label (negative, neutral or positive) and, if known, agreement"
+        )
+      ),
       horizon: whole("horizon", "bars to look ahead; orchestrator.horizonBars unless given"),
       output: Options.text("output").pipe(
         Options.optional,
@@ -73,21 +81,32 @@ export const networkCommands = (args: ParsedArguments) => {
       length: whole("length", "bars of a sequence; 60 unless given, 100 for cnn"),
       layers: whole("layers", "3 for lstm and gru unless given, 4 for transformer, 2 for cnn and mlp"),
       width: whole("width", "units of a layer, filters, width of a transformer; as configured unless given"),
+      folds: whole("folds", `sentiment: of the cross-validation; ${sentimentDefaults.folds} unless given`),
+      repeats: whole(
+        "repeats",
+        `sentiment: cross-validations, each with a seed of its own; ${sentimentDefaults.repeats} unless given`
+      ),
       json
     },
-    ({ batch, data, epochs, horizon, json, layers, length, model, output, patience, rate, width }) =>
+    ({ batch, data, folds, json, model, output, repeats, ...network }) =>
       loaded((settings, own) =>
-        train(settings, {
-          model,
-          data,
-          json,
-          ...own,
-          ...given({ batchRows: batch, epochs, horizon, layers, length, output, patience, rate, width })
+        Effect.gen(function* () {
+          const ofNetwork = given({ batch, ...network })
+          const ofSentiment = given({ folds, repeats })
+          const [stray] = Object.keys(model === "sentiment" ? ofNetwork : ofSentiment)
+          if (stray !== undefined) {
+            return yield* new UsageError({ reason: `--${stray} does not go with --model ${model}.` })
+          }
+          if (model === "sentiment") {
+            return yield* trainSentiment(settings, { data, json, ...ofSentiment, ...given({ output }) })
+          }
+          const choice = given({ batchRows: batch, ...network, output })
+          return yield* train(settings, { model, data, json, ...own, ...choice })
         })
       )
   ).pipe(
     Command.withDescription(
-      "Trains a network on a file of bars, judges it on the last 15% of it, and writes an ONNX file that gives opinions, with a report beside it. --seed seeds it."
+      "Trains a network on a file of bars, judges it on the last 15% of it, and writes an ONNX file that gives opinions, with a report beside it; or a classifier of sentences on labelled ones. --seed seeds it."
     )
   )
   const predictCommand = Command.make(
@@ -113,6 +132,8 @@ export const networkCommands = (args: ParsedArguments) => {
         Options.withDescription("instead of a model: the forecasting table of the papers")
       ),
       data: Options.text("data").pipe(
+        // Without it `evaluate rl` can be asked.
+        Options.optional,
         Options.withDescription("bars, as for train; for a benchmark the CSV of its data set, plain or gzip")
       ),
       dataset: Options.choice("dataset", forecastDatasets).pipe(
@@ -131,10 +152,12 @@ export const networkCommands = (args: ParsedArguments) => {
       ),
       json
     },
-    ({ benchmark, data, dataset, horizon, json, model, networks }) =>
+    ({ benchmark, data: file, dataset, horizon, json, model, networks }) =>
       loaded((settings, own) =>
         Effect.gen(function* () {
           const refuse = (reason: string) => new UsageError({ reason })
+          if (Option.isNone(file)) return yield* refuse("Expected to find option: '--data'")
+          const data = file.value
           const ofBenchmark = given({ dataset, horizon, networks })
           if (Option.isSome(model)) {
             const [stray] = Object.keys(ofBenchmark)
@@ -162,7 +185,10 @@ export const networkCommands = (args: ParsedArguments) => {
   ).pipe(
     Command.withDescription(
       "Judges a model on bars that it has not learned from, beside the base rate; or, by --benchmark, closed forms and networks as the papers on forecasting do."
-    )
+    ),
+    Command.withSubcommands([
+      evaluateRlCommand((options) => loaded((settings) => evaluateRl(settings, options)))
+    ])
   )
   const quantizeCommand = Command.make(
     "quantize",

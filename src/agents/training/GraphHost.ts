@@ -5,7 +5,9 @@
  * What can go wrong: what onnxruntime refuses to load or to run, a process that dies or takes too much (ChildFailed).
  */
 import { Effect, Either, type Scope } from "effect"
-import type { Fed } from "../../learning/training/Trainer.ts"
+import { toOnnx } from "../../learning/graph/toOnnx.ts"
+import { encode } from "../../learning/onnx/OnnxFile.ts"
+import type { Fed, Open } from "../../learning/training/Trainer.ts"
 import type { Frame } from "../../protocols/wire/Frame.ts"
 import { sha256 } from "../../protocols/wire/Json.ts"
 import { Limits } from "../../protocols/wire/Limits.ts"
@@ -26,6 +28,8 @@ export interface GraphHost {
 
 /** Graphs that it holds at a time; those asked for longest ago are let go. */
 const sessionsMax = 8
+/** One that runs, and one that waits for it. */
+const requestsMax = 2
 /** What a frame has beside its body. */
 const frameBytesBeside = 65_536
 export const graphBytesMax = Limits.frameBytesMax - frameBytesBeside
@@ -44,7 +48,7 @@ export const startGraphHost = (
       arguments: [String(sessionsMax)],
       memoryBytesMax: options.memoryBytesMax,
       requestMsMax: options.runMsMax,
-      requestsMax: 2
+      requestsMax
     })
     const ask = (kind: number, header: LoadHeader | RunHeader, body: Uint8Array) => {
       // The reader at the other end would refuse it, and end.
@@ -86,3 +90,15 @@ const valuesOf = ({ body, header }: Frame): Readonly<Record<string, Float32Array
 /** For what waits for promises: what has failed is thrown as it is. */
 export const asPromise = <A, E>(effect: Effect.Effect<A, E>): Promise<A> =>
   Effect.runPromise(Effect.either(effect)).then(Either.getOrThrowWith((failed) => failed))
+
+/** What the trainings of the learning room take their graphs from. Of several that ask at once some wait. */
+export const openIn = (host: GraphHost): Open => {
+  const requests = Effect.unsafeMakeSemaphore(requestsMax)
+  const ask = <A>(asked: Effect.Effect<A, ChildFailed>) => asPromise(requests.withPermits(1)(asked))
+  return async (spec) => {
+    const model = toOnnx(spec)
+    const outputs = model.graph.outputs.map(({ name: output }) => output)
+    const run = await ask(host.load(encode(model), outputs))
+    return (feeds) => ask(run(feeds))
+  }
+}

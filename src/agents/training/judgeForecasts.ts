@@ -28,8 +28,6 @@ import {
 import { ridgesDefault } from "../../learning/evaluation/LinearForecast.ts"
 import { mean } from "../../learning/evaluation/Scoring.ts"
 import { type Windows, wholeBatches } from "../../learning/evaluation/Windows.ts"
-import { toOnnx } from "../../learning/graph/toOnnx.ts"
-import { encode } from "../../learning/onnx/OnnxFile.ts"
 import {
   type ForecastEntry,
   type ForecastProgress,
@@ -37,12 +35,11 @@ import {
   forecastBenchmark,
   forecastEntries
 } from "../../learning/training/ForecastBenchmark.ts"
-import type { Open } from "../../learning/training/Trainer.ts"
 import { stepwise } from "../../runtime/breathe.ts"
 import { ChildFailed } from "../../runtime/errors.ts"
 import { InputTableUnfit } from "./errors.ts"
 import type { ForecastFile } from "./forecastFile.ts"
-import { asPromise, type GraphHost, startGraphHost } from "./GraphHost.ts"
+import { openIn, startGraphHost } from "./GraphHost.ts"
 import { repeatLastName } from "./HeldOut.ts"
 import { trainingMemoryBytesMax } from "./trainNetwork.ts"
 
@@ -128,15 +125,6 @@ const closedForms = (file: ForecastFile, horizon: number) =>
     }
     return rows
   })
-
-const openIn =
-  (host: GraphHost): Open =>
-  async (spec) => {
-    const model = toOnnx(spec)
-    const outputs = model.graph.outputs.map(({ name }) => name)
-    const run = await asPromise(host.load(encode(model), outputs))
-    return (feeds) => asPromise(run(feeds))
-  }
 
 const benchmarkRows = (
   file: ForecastFile,

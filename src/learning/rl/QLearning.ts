@@ -15,8 +15,8 @@
  * Invariants: equal key, options and environment give equal tables; each episode explores by a stream of
  * its own, so that its exploration does not depend on how long the others were.
  */
-import { keyedRandom } from "../protocols/wire/KeyedRandom.ts"
-import { EnvironmentInvalid } from "./errors.ts"
+import { keyedRandom } from "../../protocols/wire/KeyedRandom.ts"
+import { EnvironmentInvalid } from "../errors.ts"
 
 /** What a step leads to. The environment may hand out the same object every time. */
 export interface Transition {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest"
-import { EnvironmentInvalid } from "../../src/learning/errors.ts"
-import * as QLearning from "../../src/learning/QLearning.ts"
+import { EnvironmentInvalid } from "../../../src/learning/errors.ts"
+import * as QLearning from "../../../src/learning/rl/QLearning.ts"
 
 const options: QLearning.QLearningOptions = {
   states: 5,

@@ -1,0 +1,76 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { runConclave } from "../support/conclave.ts"
+
+const ask = (...args: ReadonlyArray<string>) => runConclave(["evaluate", "rl", ...args])
+
+describe("conclave evaluate rl", () => {
+  it.scopedLive(
+    "learns the cases that are asked for with every seed, and gives everything as one object",
+    () =>
+      Effect.gen(function* () {
+        const few = ["--algorithm", "ppo", "--steps", "1024", "--seeds", "2", "--seed", "7"]
+        const { code, stderr, stdout } = yield* ask(...few, "--json")
+        expect(stderr).toContain("conclave: cartpole/ppo, seed 8: ")
+        expect(code).toBe(0)
+        const result = JSON.parse(stdout)
+        expect(result).toMatchObject({
+          type: "rl-evaluation",
+          episodes: 100,
+          seeds: [7, 8],
+          cases: [
+            {
+              name: "cartpole/ppo",
+              environment: "cartpole",
+              algorithm: { kind: "ppo", settings: { discount: 0.99 } },
+              figure: "mean return",
+              bar: 475,
+              verdict: "missed",
+              runs: [
+                { seed: 7, steps: 1_024, reason: "steps" },
+                { seed: 8, steps: 1_024, reason: "steps" }
+              ]
+            }
+          ]
+        })
+        const [{ least, mean, most }] = result.cases
+        expect(least).toBeLessThanOrEqual(mean)
+        expect(mean).toBeLessThanOrEqual(most)
+      }),
+    60_000
+  )
+
+  it.scopedLive(
+    "prints a missed bar as missed, and ends with 1 only where that is asked for",
+    () =>
+      Effect.gen(function* () {
+        const { code, stderr, stdout } = yield* ask(
+          ...["--environment", "cartpole", "--algorithm", "a2c", "--steps", "400", "--seeds", "1", "--strict"]
+        )
+        expect(stdout).toMatch(/cartpole\/a2c +mean return +[\d.]+ +0\.0 +[\d.]+ +[\d.]+ +475 +missed +400 /)
+        expect(stdout).toContain("Over the seeds 1 to 1, 100 episodes each")
+        expect(stderr).toContain("conclave: The bar was missed by cartpole/a2c; the table says by how much.")
+        expect(code).toBe(1)
+      }),
+    60_000
+  )
+
+  it.scopedLive(
+    "refuses what there is not, and leaves the models' evaluation as it is",
+    () =>
+      Effect.gen(function* () {
+        for (const [args, words] of [
+          [["rl", "--algorithm", "sarsa"], "the algorithms dqn, ppo, a2c, shared-replay, population"],
+          [["rl", "--environment", "go"], "there are the environments cartpole"],
+          [["rl", "--seeds", "0"], "--seeds 0 is not between 1 and 100"],
+          [["rl", "--steps", "0"], "--steps 0 is not between 1 and"],
+          [["--model", "m.onnx"], "Expected to find option: '--data'"]
+        ] as const) {
+          const { code, stderr } = yield* runConclave(["evaluate", ...args])
+          expect(stderr).toContain(words)
+          expect(code).toBe(1)
+        }
+      }),
+    60_000
+  )
+})
