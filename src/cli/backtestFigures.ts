@@ -66,9 +66,11 @@ export const measureRows = (performance: Performance): ReadonlyArray<ReadonlyArr
     ),
     plain(
       "track record needed",
-      evidence?.minimumTrackRecordBars == null
-        ? "no number of bars would do"
-        : `${Math.ceil(evidence.minimumTrackRecordBars)} bars`
+      evidence === null
+        ? dash
+        : evidence.minimumTrackRecordBars === null
+          ? "no number of bars would do"
+          : `${Math.ceil(evidence.minimumTrackRecordBars)} bars`
     )
   ]
 }
