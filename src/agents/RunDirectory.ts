@@ -1,7 +1,7 @@
 /**
  * Where a node keeps what belongs to a run, and how runs are named. A lock-step run is named by everything that
- * its records follow from, so that its repetition has the same name and the same bytes; any other is named by when
- * it began.
+ * its records follow from, so that its repetition has the same name and the same bytes; a live one likewise, because
+ * it goes on when it is started again; any other is named by when it began.
  */
 import { randomBytes } from "node:crypto"
 import { existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs"
@@ -77,7 +77,7 @@ export const fingerprintOf = (settings: Settings, feed: Feed): string => {
 export const newRunId = (settings: Settings, feed: Feed, startedAtMs: number): RunId => {
   if (settings.run.name !== "") return RunId.make(settings.run.name)
   const fingerprint = fingerprintOf(settings, feed)
-  return feed.paceMs === null
+  return feed.paceMs === null || feed.isLive
     ? RunId.make(`${feed.kind}-${fingerprint.slice(0, 12)}`)
     : RunId.make(`${feed.kind}-${fingerprint.slice(0, 6)}-${startedAtMs.toString(36)}`)
 }
@@ -122,6 +122,10 @@ export const findRun = (settings: Settings): Effect.Effect<RunRecord, RunNotFoun
       ? new RunNotFound({ run: name === "" ? "(none)" : name, directory: join(node, "runs") })
       : Effect.succeed(record)
   })
+
+/** A live feed goes on with its own run, if there is one on these instruments. */
+export const findLiveRun = (settings: Settings, feed: Feed): Effect.Effect<RunRecord | undefined> =>
+  Effect.sync(() => read(runDirectory(nodeDirectory(settings), newRunId(settings, feed, 0))))
 
 /** Retention: the runs that were touched longest ago go. */
 const removeOldRuns = (folder: string, keep: string, runsMax: number) => {

@@ -21,6 +21,8 @@ export const shortNames: ReadonlyArray<readonly [short: string, path: string]> =
   ["--time-frame", "marketData.timeFrame"],
   ["--as-ofs", "marketData.asOfs"],
   ["--last", "marketData.lastAsOfs"],
+  ["--from", "marketData.from"],
+  ["--to", "marketData.to"],
   ["--seed", "run.seed"],
   ["--run", "run.name"],
   ["--resume", "run.resume"],

@@ -13,6 +13,7 @@ import type { ComponentStatus } from "../protocols/wire/ComponentStatus.ts"
 import { truncateReason } from "../protocols/wire/Ids.ts"
 import { decisionLine } from "./decisionLines.ts"
 import { UsageError } from "./errors.ts"
+import { feedSourceLines } from "./feedSourceLines.ts"
 import { bytes, instant, money, price, probabilities, signedPercent } from "./format.ts"
 import { table, write, writeJson, writeLine } from "./output.ts"
 
@@ -48,6 +49,7 @@ export const status = ({ json }: Output) =>
     else {
       const of = feed.total === null ? "" : ` of ${feed.total}`
       lines.push(`feed: ${feed.source}, ${feed.phase}, as-of ${feed.published}${of}, ${feed.barsRead} bars`)
+      lines.push(...feedSourceLines(feed))
     }
     if (standing === null) lines.push("committee: no orchestrator answers")
     else {

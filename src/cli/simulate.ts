@@ -2,7 +2,7 @@
 import { resolve } from "node:path"
 import { Command, Options } from "@effect/cli"
 import { Effect } from "effect"
-import { openFeed } from "../agents/market-data/Feed.ts"
+import { openSimulatorFeed } from "../agents/market-data/SimulatorFeed.ts"
 import { writeWhole } from "../agents/training-host/wholeFile.ts"
 import { symbolOf } from "../protocols/Instrument.ts"
 import { breathe } from "../runtime/breathe.ts"
@@ -29,13 +29,13 @@ const simulate = (
       return yield* new UsageError({ reason })
     }
     yield* checkOutput(output, [])
-    const feed = yield* openFeed({ ...value, marketData: { ...value.marketData, source: "simulator" } })
-    const next = feed.from(0)
+    const feed = yield* openSimulatorFeed(value.marketData, value.run.seed)
+    const next = yield* feed.from({ index: 0, asOf: null, active: null })
     const parts = [Buffer.from(header)]
     for (let made = 0; made < asOfs; ) {
       const lines: Array<string> = []
       for (let i = 0; i < asOfsAtOnce && made < asOfs; i++, made++) {
-        for (const { close, high, instrument, low, open, openTime, volume } of next() ?? []) {
+        for (const { close, high, instrument, low, open, openTime, volume } of (yield* next)?.bars ?? []) {
           const time = new Date(openTime).toISOString()
           lines.push(`${[time, symbolOf(instrument), open, high, low, close, volume].join(",")}\n`)
         }

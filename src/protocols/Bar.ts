@@ -1,9 +1,9 @@
-/** One closed interval of one instrument, and the event that brings the bars of one as-of. */
+/** One closed interval of one instrument, the event that brings the bars of one as-of, and what befalls their sources. */
 import { Schema } from "effect"
 import { Instrument, InstrumentId } from "./Instrument.ts"
 import { TimeFrame } from "./TimeFrame.ts"
 import * as EventType from "./wire/EventType.ts"
-import { EpochMs, Identifier } from "./wire/Ids.ts"
+import { EpochMs, Identifier, Reason } from "./wire/Ids.ts"
 import { Limits } from "./wire/Limits.ts"
 
 const Price = Schema.Finite.pipe(Schema.positive())
@@ -77,7 +77,56 @@ export const FeedEnded = EventType.make({
 })
 export type FeedEnded = EventType.EventOf<typeof FeedEnded>
 
+/** Another source of the chain gives the bars from here on. */
+export const FeedHandedOver = EventType.make({
+  type: "FeedHandedOver",
+  version: 1,
+  schema: Schema.Struct({
+    from: Identifier,
+    to: Identifier,
+    reason: Reason,
+    /** By the clock of the day. */
+    at: EpochMs,
+    /** Open times in [gapFrom, gapTo) were missing at the seam and are asked for from history; equal if none were. */
+    gapFrom: EpochMs,
+    gapTo: EpochMs
+  })
+})
+export type FeedHandedOver = EventType.EventOf<typeof FeedHandedOver>
+
+/** Two live sources say different things of one bar: told once, until they have agreed again. */
+export const FeedsDisagreed = EventType.make({
+  type: "FeedsDisagreed",
+  version: 1,
+  schema: Schema.Struct({
+    instrument: InstrumentId,
+    openTime: EpochMs,
+    sources: Schema.Tuple(Identifier, Identifier),
+    /** In the order of the sources. */
+    closes: Schema.Tuple(Price, Price),
+    /** Difference of the closes by the greater of them. */
+    share: Schema.Finite.pipe(Schema.nonNegative()),
+    at: EpochMs
+  })
+})
+export type FeedsDisagreed = EventType.EventOf<typeof FeedsDisagreed>
+
+/** A source that had been lost has been well for as long as the chain asks for. */
+export const FeedRecovered = EventType.make({
+  type: "FeedRecovered",
+  version: 1,
+  schema: Schema.Struct({ source: Identifier, lostMs: Schema.NonNegativeInt, at: EpochMs })
+})
+export type FeedRecovered = EventType.EventOf<typeof FeedRecovered>
+
 /** The journal stream that the market-data agent writes. */
 export const barsStream = "bars"
-export const barsEvents = [FeedOpened, BarsClosed, FeedEnded] as const
+export const barsEvents = [
+  FeedOpened,
+  BarsClosed,
+  FeedEnded,
+  FeedHandedOver,
+  FeedsDisagreed,
+  FeedRecovered
+] as const
 export type BarsEvent = EventType.EventOf<(typeof barsEvents)[number]>

@@ -34,7 +34,8 @@ interface Target {
   readonly token?: string
 }
 
-const parseUrl = (url: string): Target => {
+/** The servers and credentials of one URL or several. */
+export const parseUrl = (url: string): Target => {
   const parts = url.split(",").map((part) => new URL(part.includes("://") ? part : `nats://${part}`))
   const servers = parts.map((part) => `${part.hostname}:${part.port === "" ? "4222" : part.port}`)
   const [first] = parts

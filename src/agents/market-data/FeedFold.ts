@@ -1,4 +1,7 @@
-/** How far the feed is, and what buying and holding would have come to: a fold over its own stream. */
+/**
+ * How far the feed is, which of its sources is active, and what buying and holding would have come to: a fold over its
+ * own stream.
+ */
 import { Schema } from "effect"
 import { type Costs, oneWay } from "../../market/Costs.ts"
 import type { BarsEvent } from "../../protocols/Bar.ts"
@@ -18,7 +21,12 @@ export const FeedFold = Schema.Struct({
     Schema.Struct({ instrument: Schema.String, entry: Schema.Finite, close: Schema.Finite })
   ),
   /** Whether a decision has been possible: the next bars are the first that can fill. */
-  canTrade: Schema.Boolean
+  canTrade: Schema.Boolean,
+  /** Of a chain: the source that leads, null before the first hand-over. */
+  active: Schema.NullOr(Schema.String),
+  handOvers: Schema.NonNegativeInt,
+  disagreements: Schema.NonNegativeInt,
+  recoveries: Schema.NonNegativeInt
 })
 export type FeedFold = typeof FeedFold.Type
 
@@ -31,7 +39,11 @@ export const empty: FeedFold = {
   hasEnded: false,
   instruments: 0,
   held: [],
-  canTrade: false
+  canTrade: false,
+  active: null,
+  handOvers: 0,
+  disagreements: 0,
+  recoveries: 0
 }
 
 export const evolve = (state: FeedFold, event: BarsEvent): FeedFold => {
@@ -40,6 +52,12 @@ export const evolve = (state: FeedFold, event: BarsEvent): FeedFold => {
       return { ...state, isOpen: true, instruments: event.payload.instruments.length }
     case "FeedEnded":
       return { ...state, hasEnded: true }
+    case "FeedHandedOver":
+      return { ...state, active: event.payload.to, handOvers: state.handOvers + 1 }
+    case "FeedsDisagreed":
+      return { ...state, disagreements: state.disagreements + 1 }
+    case "FeedRecovered":
+      return { ...state, recoveries: state.recoveries + 1 }
     case "BarsClosed": {
       const { asOf, bars, index, warmUp } = event.payload
       let { held } = state

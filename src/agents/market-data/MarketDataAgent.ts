@@ -4,7 +4,16 @@
  * it keeps time.
  */
 import { Clock, Context, Deferred, Effect, Schedule } from "effect"
-import { BarsClosed, barsEvents, barsStream, FeedEnded, FeedOpened } from "../../protocols/Bar.ts"
+import {
+  BarsClosed,
+  barsEvents,
+  barsStream,
+  FeedEnded,
+  FeedHandedOver,
+  FeedOpened,
+  FeedRecovered,
+  FeedsDisagreed
+} from "../../protocols/Bar.ts"
 import { BrokerRpcs } from "../../protocols/rpc/BrokerRpcs.ts"
 import { type FeedState, MarketDataRpcs } from "../../protocols/rpc/MarketDataRpcs.ts"
 import { OrchestratorRpcs } from "../../protocols/rpc/OrchestratorRpcs.ts"
@@ -18,6 +27,7 @@ import type { Component } from "../../runtime/Supervisor.ts"
 import { inTrace } from "../../runtime/tracing.ts"
 import { callAgent, enveloped, NodeContext, serveAgent, traceOf } from "../NodeContext.ts"
 import type { Feed } from "./Feed.ts"
+import type { FeedEvent } from "./FeedChain.ts"
 import { buyAndHoldEquity, empty, evolve, FeedFold } from "./FeedFold.ts"
 
 const name = "market-data"
@@ -46,7 +56,7 @@ export const run = (component: Component) =>
     const published = yield* Aggregate.open(
       {
         name: "feed",
-        version: 1,
+        version: 2,
         stream: barsStream,
         events: barsEvents,
         initial: empty,
@@ -61,7 +71,7 @@ export const run = (component: Component) =>
     const broker = yield* callAgent(BrokerRpcs, "broker")
 
     const feedState = (): FeedState => {
-      const { asOf, bars, hasEnded, isOpen, isWarmUp, next } = state()
+      const { asOf, bars, handOvers, hasEnded, isOpen, isWarmUp, next } = state()
       return {
         source: feed.source,
         timeFrame: feed.timeFrame,
@@ -75,7 +85,8 @@ export const run = (component: Component) =>
         barsMissing: feed.barsMissing,
         asOf,
         buyAndHoldEquity:
-          asOf === null ? null : buyAndHoldEquity(state(), settings.broker.startingCash, settings.costs)
+          asOf === null ? null : buyAndHoldEquity(state(), settings.broker.startingCash, settings.costs),
+        ...(feed.isLive ? { sources: feed.sources(), handOvers } : {})
       }
     }
     const handlers = MarketDataRpcs.toLayer({
@@ -103,23 +114,45 @@ export const run = (component: Component) =>
       yield* published.append(FeedOpened, enveloped(about(0, "opened"), opened))
     }
     yield* component.running(feed.source)
+
+    /** What befell the sources stands in the journal before the bars that came of it. */
+    const journalEvent = ({ payload, type }: FeedEvent) => {
+      const origin = about(state().asOf ?? 0, `${type}-${published.sequence()}`, payload.at)
+      switch (type) {
+        case "FeedHandedOver":
+          return published.append(FeedHandedOver, enveloped(origin, payload))
+        case "FeedsDisagreed":
+          return published.append(FeedsDisagreed, enveloped(origin, payload))
+        case "FeedRecovered":
+          return published.append(FeedRecovered, enveloped(origin, payload))
+      }
+    }
     const publishAll = Effect.gen(function* () {
       // What a former life published may not have been settled.
       if (state().next > 0 && !state().hasEnded) yield* settle(published.sequence())
-      const take = feed.from(state().next)
+      const { active, asOf, next } = state()
+      const take = yield* feed.from({ index: next, asOf, active })
       let due = now()
-      for (let bars = state().hasEnded ? undefined : take(); bars !== undefined; bars = take()) {
+      while (!state().hasEnded) {
+        const item = yield* take
+        if (item === undefined) break
+        if (item.event !== undefined) {
+          yield* journalEvent(item.event)
+          continue
+        }
+        const { bars } = item
         const index = state().next
         const warmUp = index < feed.warmUp
         const isLockStep = feed.paceMs === null || warmUp
         if (index === feed.warmUp) due = now()
-        if (!isLockStep) {
+        if (!isLockStep && !feed.isLive) {
           yield* Effect.sleep(Math.max(0, due - now()))
           // A late bar does not make the next one late. After a pause of the machine the feed does not catch up.
           due = Math.max(due, now() - lateMaxMs) + (feed.paceMs as number)
         }
         const asOf = Math.max(...bars.map(({ closeTime }) => closeTime))
-        const knownAt = isLockStep ? asOf : yield* Clock.currentTimeMillis
+        // Bars of the real world age from their close on, however late they came.
+        const knownAt = isLockStep || feed.isLive ? asOf : yield* Clock.currentTimeMillis
         const closed = { asOf, timeFrame: feed.timeFrame, index, warmUp, bars }
         const release = Effect.gen(function* () {
           const sequence = yield* published.append(

@@ -1,4 +1,10 @@
-/** Reads a bar file, plain or gzip, line by line through the parser, and takes its digest on the way. */
+/**
+ * Reads a bar file, plain or gzip, line by line through the parser, takes its digest on the way, and puts its series on
+ * the calendar that is asked for.
+ *
+ * What can go wrong: what the parser refuses, a file that cannot be read, bars of days on which that calendar has no
+ * session (NotASession).
+ */
 import { createHash } from "node:crypto"
 import { createReadStream } from "node:fs"
 import { StringDecoder } from "node:string_decoder"
@@ -6,7 +12,15 @@ import { createGunzip } from "node:zlib"
 import { Effect, Either } from "effect"
 import { type BarFileOptions, BarFileParser, barFileLimits, type ParsedBars } from "../../market/BarFile.ts"
 import type { BarFileError } from "../../market/errors.ts"
+import type { NotASession } from "../../market/time/errors.ts"
+import { sessionSeries } from "../../market/time/sessionSeries.ts"
+import type { CalendarChoice } from "../Settings.ts"
 import { FileUnreadable } from "./errors.ts"
+
+export interface ReadBarsOptions extends BarFileOptions {
+  /** The one that the days of the bars tell unless given. */
+  readonly calendar?: CalendarChoice
+}
 
 export interface ReadBars extends ParsedBars {
   /** SHA-256 of the file as it lies on disk. */
@@ -74,12 +88,24 @@ const read = async (options: BarFileOptions): Promise<Either.Either<ReadBars, Ba
   return Either.map(parser.finish(), (bars) => ({ ...bars, digest: hash.digest("hex") }))
 }
 
-export const readBarFile = (
-  options: BarFileOptions
-): Effect.Effect<ReadBars, BarFileError | FileUnreadable> =>
-  Effect.flatten(
-    Effect.tryPromise({
-      try: () => read(options),
-      catch: (cause) => new FileUnreadable({ path: options.path, reason: reasonOf(cause) })
-    })
+const onCalendar = (bars: ReadBars, calendar: CalendarChoice): Either.Either<ReadBars, NotASession> => {
+  if (calendar === "auto") return Either.right(bars)
+  return Either.map(Either.all(bars.series.map((one) => sessionSeries(one, calendar))), (series) => ({
+    ...bars,
+    series,
+    gaps: series.reduce((sum, { gaps }) => sum + gaps, 0),
+    barsMissing: series.reduce((sum, { barsMissing }) => sum + barsMissing, 0)
+  }))
+}
+
+export const readBarFile = ({
+  calendar = "auto",
+  ...options
+}: ReadBarsOptions): Effect.Effect<ReadBars, BarFileError | FileUnreadable | NotASession> =>
+  Effect.tryPromise({
+    try: () => read(options),
+    catch: (cause) => new FileUnreadable({ path: options.path, reason: reasonOf(cause) })
+  }).pipe(
+    Effect.flatten,
+    Effect.flatMap((bars) => onCalendar(bars, calendar))
   )

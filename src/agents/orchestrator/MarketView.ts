@@ -145,6 +145,8 @@ export const evolve =
         return apply(view, event, options)
       case "FeedEnded":
         return { ...view, feedEnded: true }
+      default:
+        return view
     }
   }
 

@@ -1,7 +1,9 @@
 import { join } from "node:path"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { type Feed, openFeed } from "../../../src/agents/market-data/Feed.ts"
+import type { Feed } from "../../../src/agents/market-data/Feed.ts"
+import { openFeed } from "../../../src/agents/market-data/openFeed.ts"
+import { makeVenues, Venues } from "../../../src/agents/market-data/Venues.ts"
 import type { Bar } from "../../../src/protocols/Bar.ts"
 import { temporaryDirectory } from "../../support/directory.ts"
 import { settingsWith } from "../settings.ts"
@@ -9,9 +11,16 @@ import { barsText, hourMs, longText, put, startTime, zipped } from "./files.ts"
 
 type Changes = Readonly<Record<string, string | number | boolean>>
 
+const noVenues = makeVenues({
+  sources: [],
+  venueOf: () => "",
+  open: () => Effect.dieMessage("there are none")
+})
+const opening = (changes: Changes) =>
+  Effect.scoped(Effect.provideServiceEffect(openFeed(settingsWith(changes)), Venues, noVenues))
 const csv = (paths: ReadonlyArray<string>, changes: Changes = {}) =>
-  openFeed(settingsWith({ "marketData.source": "csv", "marketData.paths": paths.join(","), ...changes }))
-const simulator = (changes: Changes = {}) => openFeed(settingsWith(changes))
+  opening({ "marketData.source": "csv", "marketData.paths": paths.join(","), ...changes })
+const simulator = (changes: Changes = {}) => opening(changes)
 
 /** Everything that a feed gives from an index on, at most so many as-ofs. */
 const take = (
@@ -19,9 +28,14 @@ const take = (
   index = 0,
   atMost = Number.POSITIVE_INFINITY
 ): ReadonlyArray<ReadonlyArray<Bar>> => {
-  const next = feed.from(index)
+  const position = { index, asOf: null, active: null }
+  const next = Effect.runSync(Effect.scoped(feed.from(position)))
   const taken: Array<ReadonlyArray<Bar>> = []
-  for (let bars = next(); bars !== undefined && taken.length < atMost; bars = next()) taken.push(bars)
+  while (taken.length < atMost) {
+    const bars = Effect.runSync(next)?.bars
+    if (bars === undefined) break
+    taken.push(bars)
+  }
   return taken
 }
 const ids = (feed: Feed) => feed.instruments.map(({ id }) => id)
@@ -133,6 +147,44 @@ describe("a feed of files", () => {
       expect(last).toMatchObject({ total: 300, warmUp: 250 })
       expect(take(last)[0]?.[0]?.openTime).toBe(startTime + 1_700 * hourMs)
       expect((yield* csv([path], { "marketData.lastAsOfs": 100 })).warmUp).toBe(100)
+    })
+  )
+
+  it.scopedLive("keeps to a range: what is before it is the warm-up, what is after it is left out", () =>
+    Effect.gen(function* () {
+      const path = put(yield* temporaryDirectory, "ALPHA_1h.csv", barsText(1_000))
+      const at = (hours: number) => new Date(startTime + hours * hourMs).toISOString()
+      const ranged = yield* csv([path], { "marketData.from": at(600), "marketData.to": at(700) })
+      // The bar at position 599 closes at hour 600, that at 699 at hour 700.
+      expect(ranged).toMatchObject({ total: 700, warmUp: 599 })
+      expect(take(ranged).at(-1)?.[0]?.closeTime).toBe(startTime + 700 * hourMs)
+      expect((yield* csv([path], { "marketData.from": at(100) })).warmUp).toBe(250)
+      expect((yield* csv([path], { "marketData.to": "2024-01-10" })).total).toBe(240)
+      expect((yield* csv([path], { "marketData.to": String(startTime + 300 * hourMs) })).total).toBe(300)
+      const whole = yield* csv([path])
+      expect(new Set([whole.fingerprint, ranged.fingerprint]).size).toBe(2)
+    })
+  )
+
+  it.scopedLive("refuses a range that is no time, holds no bars, or leaves nothing to trade", () =>
+    Effect.gen(function* () {
+      const path = put(yield* temporaryDirectory, "ALPHA_1h.csv", barsText(300))
+      const refusal = (changes: Changes) => Effect.map(Effect.flip(csv([path], changes)), String)
+      expect(yield* refusal({ "marketData.from": "soon" })).toContain('marketData.from is "soon"')
+      expect(yield* refusal({ "marketData.to": "2023-12-31" })).toContain("no bars close before 2023-12-31")
+      const after = { "marketData.from": "2025-01-01" }
+      expect(yield* refusal(after)).toContain("none is left to trade from 2025-01-01")
+      const short = { "marketData.from": "2024-01-02", "marketData.to": "2024-01-05" }
+      expect(yield* refusal(short)).toContain("after a warm-up of 250")
+    })
+  )
+
+  it.scopedLive("names the files that it was read from", () =>
+    Effect.gen(function* () {
+      const path = put(yield* temporaryDirectory, "ALPHA_1h.csv", barsText(300))
+      const { files } = yield* csv([path])
+      expect(files).toEqual([{ path, digest: expect.stringMatching(/^[0-9a-f]{64}$/) }])
+      expect((yield* simulator()).files).toEqual([])
     })
   )
 

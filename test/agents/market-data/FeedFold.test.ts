@@ -14,6 +14,30 @@ const fold = (...events: ReadonlyArray<BarsEvent>): FeedFold => events.reduce(ev
 const bar = (index: number, open: number, close: number, instrument = alpha) =>
   barOf(instrument, index, { open, close })
 
+const about = { ...ended(asOfAt(0)), type: undefined, payload: undefined }
+const handedOver = (from: string, to: string): BarsEvent => ({
+  ...about,
+  type: "FeedHandedOver",
+  payload: { from, to, reason: "it is gone", at: asOfAt(0), gapFrom: asOfAt(0), gapTo: asOfAt(0) }
+})
+const disagreed = (a: string, b: string): BarsEvent => ({
+  ...about,
+  type: "FeedsDisagreed",
+  payload: {
+    instrument: alpha.id,
+    openTime: asOfAt(0),
+    sources: [a, b],
+    closes: [1, 2],
+    share: 0.5,
+    at: asOfAt(1)
+  }
+})
+const recovered = (source: string): BarsEvent => ({
+  ...about,
+  type: "FeedRecovered",
+  payload: { source, lostMs: 1_000, at: asOfAt(1) }
+})
+
 describe("the state of the feed", () => {
   it("counts as-ofs and bars, through the warm-up to the end", () => {
     const events = [
@@ -72,9 +96,23 @@ describe("the state of the feed", () => {
     expect(buyAndHoldEquity(state, 1_000, free)).toBeCloseTo(1_500, 9)
   })
 
+  it("knows which source leads, and how often what has befallen the sources", () => {
+    const state = fold(
+      opened([alpha]),
+      handedOver("a", "b"),
+      closed(0, [bar(0, 10, 10)]),
+      disagreed("a", "b"),
+      recovered("a"),
+      handedOver("b", "a")
+    )
+    expect(state).toMatchObject({ active: "a", handOvers: 2, disagreements: 1, recoveries: 1, next: 1 })
+    expect(fold(opened([alpha])).active).toBeNull()
+  })
+
   it("goes on from a snapshot as if it had never been written", () => {
     const events = [
       opened([alpha]),
+      handedOver("a", "b"),
       ...Array.from({ length: 6 }, (_, i) => closed(i, [bar(i, 10 + i, 11 + i)]))
     ]
     const json = Schema.parseJson(FeedFold)

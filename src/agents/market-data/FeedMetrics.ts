@@ -1,0 +1,29 @@
+/** What a chain of feeds counts for whoever watches the node. */
+import { Metric, MetricLabel } from "effect"
+import type { FeedEvent } from "./FeedChain.ts"
+
+const counter = (name: string) => Metric.counter(name, { incremental: true })
+
+const events: Readonly<Record<FeedEvent["type"], Metric.Metric.Counter<number>>> = {
+  FeedHandedOver: counter("feed-hand-overs"),
+  FeedsDisagreed: counter("feed-disagreements"),
+  FeedRecovered: counter("feed-recoveries")
+}
+const failures = counter("feed-source-failures")
+const dropped = counter("feed-bars-dropped")
+
+export const countEvent = (type: FeedEvent["type"]): void => events[type].unsafeUpdate(1, [])
+
+export const countFailure = (source: string): void =>
+  failures.unsafeUpdate(1, [MetricLabel.make("source", source)])
+
+/** Counts what has been dropped since the counts before, by why. */
+export const countDropped = (
+  before: Readonly<Record<string, number>>,
+  now: Readonly<Record<string, number>>
+): void => {
+  for (const [reason, count] of Object.entries(now)) {
+    const more = count - (before[reason] ?? 0)
+    if (more > 0) dropped.unsafeUpdate(more, [MetricLabel.make("reason", reason)])
+  }
+}

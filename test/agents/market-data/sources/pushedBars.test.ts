@@ -1,0 +1,71 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Either, Queue, Stream } from "effect"
+import { decodeBar } from "../../../../src/agents/market-data/sources/decodeBar.ts"
+import { sourceFailed } from "../../../../src/agents/market-data/sources/failure.ts"
+import { pushedBars } from "../../../../src/agents/market-data/sources/pushedBars.ts"
+import { plainUnits } from "../../../../src/agents/market-data/sources/SourceSettings.ts"
+import type { Bar } from "../../../../src/protocols/Bar.ts"
+import { bitcoin, message, oneMinute, startTime } from "./sources.ts"
+
+const place = { source: "venue", instrument: bitcoin, timeFrame: oneMinute, units: plainUnits }
+const bar: Bar = Either.getOrThrow(
+  decodeBar(place, Buffer.from(JSON.stringify(message(0))), { nowMs: startTime * 2, receivedAt: null })
+)
+const collected = (stream: ReturnType<typeof pushedBars>) =>
+  Effect.gen(function* () {
+    const bars = yield* Queue.unbounded<Bar>()
+    const failure = yield* Effect.flip(
+      Stream.runForEach(stream, (one) => Queue.offer(bars, one)).pipe(Effect.zipRight(Effect.never))
+    )
+    return { failure, bars: yield* Queue.size(bars) }
+  })
+
+describe("bars that are pushed", () => {
+  it.effect("come before the failure that follows them, and none after it", () =>
+    Effect.gen(function* () {
+      const stream = pushedBars("venue", (push) =>
+        Effect.sync(() => {
+          push.bar(bar)
+          push.bar(bar)
+          push.fail(sourceFailed("venue", "unavailable", "gone"))
+          push.bar(bar)
+        })
+      )
+      expect(yield* collected(stream)).toMatchObject({ bars: 2, failure: { reason: "gone" } })
+    })
+  )
+
+  it.effect("wait within a limit, beyond which the stream fails and nothing is lost in silence", () =>
+    Effect.gen(function* () {
+      const stream = pushedBars("venue", (push) =>
+        Effect.sync(() => {
+          for (let i = 0; i < 10_000; i++) push.bar(bar)
+        })
+      )
+      const { bars, failure } = yield* collected(stream)
+      expect(bars).toBe(4_000)
+      expect(failure).toMatchObject({ kind: "unavailable" })
+      expect(failure.message).toContain("4000 bars wait for their reader")
+    })
+  )
+
+  it.effect("end what pushes them with their stream", () =>
+    Effect.gen(function* () {
+      let isOpen = false
+      const stream = pushedBars("venue", (push) =>
+        Effect.acquireRelease(
+          Effect.sync(() => {
+            isOpen = true
+            push.bar(bar)
+          }),
+          () =>
+            Effect.sync(() => {
+              isOpen = false
+            })
+        )
+      )
+      expect((yield* Stream.runCollect(Stream.take(stream, 1))).length).toBe(1)
+      expect(isOpen).toBe(false)
+    })
+  )
+})
