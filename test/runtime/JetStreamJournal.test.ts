@@ -1,8 +1,9 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Chunk, Effect, Fiber, Layer, Stream } from "effect"
+import { Chunk, Context, Deferred, Effect, Fiber, Layer, Stream } from "effect"
 import { Epoch, RunId, sequenceZero } from "../../src/protocols/wire/Ids.ts"
 import * as JetStreamJournal from "../../src/runtime/JetStreamJournal.ts"
 import { Journal } from "../../src/runtime/Journal.ts"
+import { NatsConnection } from "../../src/runtime/NatsConnection.ts"
 import { connectionTo } from "../support/nats.ts"
 import { natsServer } from "../support/natsServer.ts"
 
@@ -55,6 +56,44 @@ describe("the journal in JetStream", () => {
         expect(Number.parseInt(oldest as string, 10)).toBeGreaterThan(60)
       }),
     30_000
+  )
+
+  it.scopedLive("takes what its writer appends, whoever learns late where the stream has been", () =>
+    Effect.gen(function* () {
+      const server = yield* natsServer
+      const connected = yield* Layer.build(connectionTo(server.url))
+      const nats = Context.get(connected, NatsConnection)
+      const { streams } = nats.manager
+      const isFenced = yield* Deferred.make<void>()
+      const release = Effect.runPromise(Deferred.await(isFenced))
+      let isFirst = true
+      // The first answer comes when the writer has fenced the stream.
+      const late = Object.assign(Object.create(streams) as typeof streams, {
+        getMessage: (...query: Parameters<typeof streams.getMessage>) => {
+          const answer = streams.getMessage(...query)
+          if (!isFirst) return answer
+          isFirst = false
+          return answer.finally(() => release)
+        }
+      })
+      const manager = Object.assign(Object.create(nats.manager) as typeof nats.manager, { streams: late })
+      const journal = yield* Effect.provide(
+        Journal,
+        yield* Layer.build(
+          JetStreamJournal.layer({ run: RunId.make("test"), bytesMax }).pipe(
+            Layer.provide(Layer.succeed(NatsConnection, { ...nats, manager }))
+          )
+        )
+      )
+      const asking = yield* Effect.fork(journal.last(stream))
+      yield* Effect.repeat(Effect.yieldNow(), { until: () => !isFirst })
+      const expected = yield* journal.fence(stream, Epoch.make(1))
+      yield* Deferred.succeed(isFenced, undefined)
+      expect(yield* Fiber.join(asking)).toBe(sequenceZero)
+      const data = Buffer.from("first")
+      const sequence = yield* journal.append({ stream, expected, epoch: Epoch.make(1), id: "first", data })
+      expect(yield* journal.last(stream)).toBe(sequence)
+    })
   )
 
   it.scopedLive("gives two nodes the same records, one of them from far behind", () =>
