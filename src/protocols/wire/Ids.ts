@@ -33,6 +33,7 @@ export const AgentName = Schema.Literal(
   "reinforcement-learning",
   "orchestrator",
   "broker",
+  "streams",
   "node"
 )
 export type AgentName = typeof AgentName.Type
