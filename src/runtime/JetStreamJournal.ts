@@ -125,7 +125,14 @@ const make = Effect.fnUntraced(function* (options: JetStreamJournalOptions) {
           }
         ),
       catch: unavailable(stream, "read")
-    }).pipe(Effect.tap((head) => Effect.sync(() => heads.set(stream, head))))
+    }).pipe(
+      Effect.tap((head) =>
+        Effect.sync(() => {
+          // What has been written here meanwhile is newer than an answer that was on its way.
+          if (head.sequence >= (heads.get(stream)?.sequence ?? 0)) heads.set(stream, head)
+        })
+      )
+    )
 
   /** @param after the sequence that the server has to be at; @param fence where the stream is, for a fence */
   const publish = (options_: AppendOptions, after: number, fence: number | undefined) =>
