@@ -100,8 +100,10 @@ const sourceStamp = (folders) => {
 /** What is bundled: the program's processes and threads, each one file. */
 const entries = {
   cli: "src/cli/main.ts",
+  exchangeThread: "src/agents/market-data/sources/exchangeThread.js",
   launcher: "src/runtime/launcher.ts",
   "model-host": "src/agents/model-host/main.ts",
+  "sentiment-host": "src/agents/sentiment/main.ts",
   storeWriter: "src/runtime/storeWriter.js",
   "training-host": "src/agents/training-host/main.ts",
   trainer: "src/agents/trainer/main.ts"

@@ -6,6 +6,7 @@ export class Programs extends Context.Tag("conclave/Programs")<
   {
     readonly root: string
     readonly modelHost: string
+    readonly sentimentHost: string
     readonly trainingHost: string
     readonly trainer: string
   }

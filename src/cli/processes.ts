@@ -8,6 +8,7 @@ import { projectRoot } from "./settings.ts"
 
 export interface Scripts {
   readonly modelHost: string
+  readonly sentimentHost: string
   readonly trainingHost: string
   readonly trainer: string
 }
@@ -16,6 +17,7 @@ export const builtScripts: Effect.Effect<Scripts> = Effect.suspend(() => {
   const script = (name: string) => join(projectRoot(), "dist", `${name}.js`)
   const scripts = {
     modelHost: script("model-host"),
+    sentimentHost: script("sentiment-host"),
     trainingHost: script("training-host"),
     trainer: script("trainer")
   }

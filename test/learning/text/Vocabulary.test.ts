@@ -1,0 +1,59 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Either } from "effect"
+import { runThrough } from "../../../src/learning/steps.ts"
+import { blockNames, sentenceGroup } from "../../../src/learning/text/SentenceTerms.ts"
+import { rowsOf } from "../../../src/learning/text/SparseRows.ts"
+import { makeTermTable } from "../../../src/learning/text/TermTable.ts"
+import { fitVocabulary, weighedRows } from "../../../src/learning/text/Vocabulary.ts"
+import { makeSentences, textOf } from "./sentences.ts"
+
+const tableOf = (sentences: ReadonlyArray<string>) => Either.getOrThrow(runThrough(makeTermTable(sentences)))
+
+describe("a vocabulary", () => {
+  it("has the terms of two sentences or more, and how rare they are", () => {
+    const table = tableOf(["good good sun", "good moon", "bad moon"])
+    const { vocabulary } = runThrough(fitVocabulary(table, [0, 1, 2], ["words"]))
+    expect(vocabulary.terms).toEqual(["words:good", "words:^ good", "words:moon", "words:moon $"])
+    for (const idf of vocabulary.idf) expect(idf).toBeCloseTo(1 + Math.log(4 / 3), 12)
+  })
+
+  it("does not depend on sentences that it is not made of", () => {
+    const own = makeSentences(30)
+    const rows = own.map((_, i) => i)
+    const alone = runThrough(fitVocabulary(textOf(own).table, rows, blockNames)).vocabulary
+    const beside = textOf([...own, ...makeSentences(60, 2)]).table
+    expect(runThrough(fitVocabulary(beside, rows, blockNames)).vocabulary).toEqual(alone)
+  })
+
+  it("makes rows that are unit vectors in each of its blocks, block after block", () => {
+    const { table } = textOf(makeSentences(30))
+    const all = table.sentences.map((_, i) => i)
+    const known = runThrough(fitVocabulary(table, all, blockNames))
+    const rows = runThrough(weighedRows(table, all, known))
+    expect(known.vocabulary.blocks.map(({ name }) => name)).toEqual(blockNames)
+    expect(known.vocabulary.blocks.reduce((sum, { columns }) => sum + columns, 0)).toBe(rows.columns)
+    expect(rowsOf(rows)).toBe(30)
+    for (let row = 0; row < rowsOf(rows); row++) {
+      let end = 0
+      for (const { columns } of known.vocabulary.blocks) {
+        const from = end
+        end += columns
+        let squares = 0
+        for (let at = rows.starts[row] as number; at < (rows.starts[row + 1] as number); at++) {
+          const column = rows.indices[at] as number
+          if (column >= from && column < end) squares += (rows.values[at] as number) ** 2
+        }
+        if (squares !== 0) expect(squares).toBeCloseTo(1, 12)
+      }
+    }
+  })
+})
+
+describe("the group of a sentence", () => {
+  it("is one for sentences that differ in numbers, punctuation and case alone", () => {
+    expect(sentenceGroup("Profit rose to EUR 3 mn , in 2007 .")).toBe(
+      sentenceGroup("profit ROSE to EUR 4.5 mn in 2008")
+    )
+    expect(sentenceGroup("Profit rose to EUR 3 mn")).not.toBe(sentenceGroup("Profit fell to EUR 3 mn"))
+  })
+})
