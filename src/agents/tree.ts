@@ -3,7 +3,7 @@
  * top: who feeds the others comes last and stops first.
  *
  * - A voter that cannot be kept alive is given up alone: the orchestrator goes on without it, as the rules for a
- *   missing voter say.
+ *   missing voter say. So is the streams agent, which nobody waits for.
  * - Everything else escalates: the node ends, its launcher starts it again within a budget of its own, and whoever
  *   stands by for its leases takes over meanwhile.
  */
@@ -19,9 +19,9 @@ import { ModelHost } from "./model-host/ModelHost.ts"
 import * as ModelManagerAgent from "./model-manager/ModelManagerAgent.ts"
 import * as NodeAgent from "./node/NodeAgent.ts"
 import * as OrchestratorAgent from "./orchestrator/OrchestratorAgent.ts"
-import { qTableLearner } from "./reinforcement-learning/QTableLearner.ts"
+import * as ReinforcementLearningAgent from "./reinforcement-learning/ReinforcementLearningAgent.ts"
 import type { Settings } from "./Settings.ts"
-import * as VoterAgent from "./voter/VoterAgent.ts"
+import * as StreamsAgent from "./streams/StreamsAgent.ts"
 
 export const restartPolicy: RestartPolicy = {
   mode: "permanent",
@@ -35,7 +35,7 @@ export const restartPolicy: RestartPolicy = {
 
 const restart = restartPolicy
 
-/** A voter may fail for good without the others. */
+/** A voter may fail for good without the others, and so may whoever nobody depends on. */
 const voter: RestartPolicy = { ...restart, whenSpent: "give-up" }
 
 /** Its child dies of every model that is too much for it: more tries, and no harm to anybody else. */
@@ -63,8 +63,10 @@ export const supervisionTree = (settings: Settings, before: ReadonlyArray<ChildS
       name: "reinforcement-learning",
       restart: voter,
       shutdownMs,
-      run: VoterAgent.run(qTableLearner(settings))
+      run: ReinforcementLearningAgent.run(settings)
     },
+    // Nobody depends on it.
+    { name: "streams", restart: voter, shutdownMs, run: StreamsAgent.run },
     { name: "broker", restart, shutdownMs, run: BrokerAgent.run },
     { name: "orchestrator", restart, shutdownMs, run: OrchestratorAgent.run },
     { name: "market-data", restart, shutdownMs, run: MarketDataAgent.run }

@@ -13,13 +13,17 @@ import { keys, type ParsedArguments, parseArguments, shortNames } from "./argume
 import { backtestCommand } from "./backtest.ts"
 import * as commands from "./commands.ts"
 import { againstRunning } from "./connection.ts"
+import { featuresCommand } from "./features.ts"
 import { lookaheadCommand } from "./lookahead.ts"
 import { networkCommands } from "./networkCommands.ts"
 import { networksCommand } from "./networks.ts"
 import { endWithReader, write, writeLine } from "./output.ts"
+import { policiesCommand } from "./policies.ts"
+import { sentimentCommand } from "./sentiment.ts"
 import { defaultsName, loadSettings } from "./settings.ts"
 import { simulateCommand } from "./simulate.ts"
 import { streamsCommand } from "./streams.ts"
+import { sweepCommand } from "./sweep.ts"
 import { up } from "./up.ts"
 
 const version = "0.1.0"
@@ -134,10 +138,14 @@ const build = (args: ParsedArguments) => {
       replayCommand,
       configCommand,
       networksCommand(args),
+      policiesCommand(args),
       streamsCommand(args),
       backtestCommand(args),
+      sweepCommand(args),
       lookaheadCommand(args),
+      sentimentCommand(args),
       simulateCommand(args),
+      featuresCommand(args),
       ...networkCommands(args)
     ])
   )

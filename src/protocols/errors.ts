@@ -63,6 +63,16 @@ export class TrainingNotDone extends Schema.TaggedError<TrainingNotDone>()("Trai
   }
 }
 
+/** A policy could not be judged on what it has not learned from. */
+export class EvaluationNotDone extends Schema.TaggedError<EvaluationNotDone>()("EvaluationNotDone", {
+  policy: Text,
+  reason: Reason
+}) {
+  override get message() {
+    return `The policy ${this.policy} cannot be evaluated: ${this.reason}.`
+  }
+}
+
 export class ArtefactRefused extends Schema.TaggedError<ArtefactRefused>()("ArtefactRefused", {
   digest: Text,
   reason: Reason

@@ -4,9 +4,10 @@
  */
 import { Schema } from "effect"
 import type { BarSeries } from "../../market/BarSeries.ts"
+import { closeTimeOf } from "../../market/time/Calendar.ts"
 import type { Bar, BarsEvent } from "../../protocols/Bar.ts"
 import { Instrument, type InstrumentId } from "../../protocols/Instrument.ts"
-import type { TimeFrame } from "../../protocols/TimeFrame.ts"
+import { type TimeFrame, toMs } from "../../protocols/TimeFrame.ts"
 
 /** The longest sequence of the mission's networks with what is before it, and as-ofs that may be asked about late. */
 export const barsKept = 160
@@ -123,18 +124,20 @@ const wholeSeries = (
   }
 }
 
-/** The bars up to the one that opened at a time, if it and so many before it are still held. */
+/** The bars up to the one that closed at an as-of, if it and so many before it are still held. */
 export const windowSeries = (
   state: BarWindows,
   instrument: InstrumentId,
   timeFrame: TimeFrame,
-  openTime: number,
+  asOf: number,
   count: number
 ): BarSeries | undefined => {
   const found = state.instruments.find(({ id }) => id === instrument)
   const window = state.windows.get(instrument)
   if (found === undefined || window === undefined) return undefined
-  const end = window.columns.openTime.lastIndexOf(openTime) + 1
+  const frameMs = toMs(timeFrame)
+  const isLast = (openTime: number) => closeTimeOf(found.calendar, frameMs, openTime) === asOf
+  const end = window.columns.openTime.findLastIndex(isLast) + 1
   if (end < count || end === 0) return undefined
   const column = (name: (typeof names)[number]) =>
     Float64Array.from(window.columns[name].slice(end - count, end))

@@ -9,19 +9,16 @@
  * In lock-step nothing of it goes by the clock: scheduled trainings are off unless configured, and where they are on the
  * bars wait for them; rows are run as they are asked for, and nothing is published at an interval.
  */
-import { Cause, Effect, FiberSet, Mailbox, Schedule, Stream } from "effect"
-import type { TimeFrameUnfit } from "../../market/errors.ts"
+import { Effect, FiberSet, Mailbox, Schedule, Stream } from "effect"
 import type { BarsEvent } from "../../protocols/Bar.ts"
-import { type ArtefactRefused, NotReady, TrainingNotDone, type UnknownModel } from "../../protocols/errors.ts"
+import { NotReady, TrainingNotDone } from "../../protocols/errors.ts"
 import type { ModelEvent } from "../../protocols/Model.ts"
 import type { Question } from "../../protocols/Opinion.ts"
 import type { NetworkModel, TrainingEvent } from "../../protocols/Prediction.ts"
 import { DeepLearningControlRpcs, DeepLearningRpcs } from "../../protocols/rpc/DeepLearningRpcs.ts"
 import { type TimeFrame, toMs } from "../../protocols/TimeFrame.ts"
-import { InternalError } from "../../protocols/wire/errors.ts"
 import { epochZero, truncateReason } from "../../protocols/wire/Ids.ts"
 import { Bus } from "../../runtime/Bus.ts"
-import type { ChildFailed } from "../../runtime/errors.ts"
 import { monotonicMs } from "../../runtime/MonotonicClock.ts"
 import * as Topic from "../../runtime/Topic.ts"
 import * as RowRuns from "../model-host/RowRuns.ts"
@@ -30,6 +27,8 @@ import { Programs } from "../Programs.ts"
 import type { Settings } from "../Settings.ts"
 import { predictionsTopic } from "../topics.ts"
 import { type AnswerError, type Answering, orUnavailable, type Voter } from "../voter/Addition.ts"
+import { orInternal as orInternalOf } from "../voter/orInternal.ts"
+import { quietly } from "../voter/quietly.ts"
 import { shippedModels } from "../voter/shipped.ts"
 import * as VoterAgent from "../voter/VoterAgent.ts"
 import { barsKept, windowSeries } from "./BarWindows.ts"
@@ -53,26 +52,7 @@ const restShare = 4
 /** What is asked of a model to have its session made and its first run behind it. */
 const warmUpQuestion = { sigma: 0.01, band: 0.01 }
 
-type OfModels = ChildFailed | ArtefactRefused | UnknownModel | TimeFrameUnfit
-const ofModels: ReadonlySet<string> = new Set<OfModels["_tag"]>([
-  "ChildFailed",
-  "ArtefactRefused",
-  "UnknownModel",
-  "TimeFrameUnfit"
-])
-
-/** Failures of models and their files are logged here; the caller hears that there was something. */
-const orInternal = <A, E extends { readonly _tag: string; readonly message: string }, R>(
-  call: string,
-  effect: Effect.Effect<A, E, R>
-): Effect.Effect<A, Exclude<E, OfModels> | InternalError, R> =>
-  Effect.catchAll(effect, (error): Effect.Effect<never, Exclude<E, OfModels> | InternalError> => {
-    if (!ofModels.has(error._tag)) return Effect.fail(error as Exclude<E, OfModels>)
-    return Effect.zipRight(
-      Effect.logWarning(`${name} cannot answer "${call}": ${error.message}`),
-      new InternalError({ agent: name, call, incident: "model-unavailable" })
-    )
-  })
+const orInternal = orInternalOf(name)
 
 const addNetworks = (settings: Settings) => (voter: Voter<DeepState>) =>
   Effect.gen(function* () {
@@ -98,9 +78,7 @@ const addNetworks = (settings: Settings) => (voter: Voter<DeepState>) =>
         const instrument = windows.instruments.find(({ id }) => id === question.instrument)
         if (frame === null || instrument === undefined) return undefined
         const isOwn = toMs(frame) === toMs(question.timeFrame)
-        const held = isOwn
-          ? windowSeries(windows, instrument.id, frame, question.asOf - toMs(frame), count)
-          : undefined
+        const held = isOwn ? windowSeries(windows, instrument.id, frame, question.asOf, count) : undefined
         if (held !== undefined) return held
         // Of the latest bars nobody has more than what is held here, unless it is more than is held.
         if (isOwn && question.asOf >= known.current() && count <= barsKept) return undefined
@@ -138,14 +116,6 @@ const addNetworks = (settings: Settings) => (voter: Voter<DeepState>) =>
         Effect.catchAll((error) => Effect.logDebug(`${version.slice(0, 12)} is not warm: ${error.message}`)),
         FiberSet.run(beside)
       )
-
-    /** Beside everything else; what keeps it from being done is told, and nothing else is. */
-    const quietly = <E extends { readonly message: string }>(what: string, work: Effect.Effect<unknown, E>) =>
-      Effect.catchAllCause(work, (cause) => {
-        const reason = Cause.squash(cause)
-        const message = reason instanceof Error ? reason.message : String(reason)
-        return Effect.logWarning(`${what} was not done: ${message}`, cause)
-      })
 
     const deployShipped = (timeFrame: TimeFrame) =>
       Effect.gen(function* () {

@@ -76,16 +76,22 @@ export interface Champion {
   readonly since: number
 }
 
-/** The network that votes, if one does. */
-export const champion = (deployed: Deployed, timeFrame: TimeFrame): Champion | undefined => {
-  const { deployments, manifests } = deployed
-  const deployment = deployments.get(servingAlias(timeFrame))
+/**
+ * What votes by an alias that names it, if anything does.
+ * @param manifests of what may vote so; what they do not have is the voter's own
+ * @param latestOf the deployment under its own name of what artefacts of a kind are of
+ */
+export const championOf = (
+  { deployments, manifests }: Pick<Deployed, "deployments" | "manifests">,
+  serving: string,
+  latestOf: (kind: string) => Deployment | undefined
+): Champion | undefined => {
+  const deployment = deployments.get(serving)
   const promoted = manifests.get(deployment?.version ?? "")
-  const model = modelOfKind(promoted?.kind ?? "")
-  if (deployment === undefined || promoted === undefined || model === undefined) return undefined
-  const latest = networkDeployment(deployed, model, timeFrame)
+  if (deployment === undefined || promoted === undefined) return undefined
+  const latest = latestOf(promoted.kind)
   const manifest = manifests.get(latest?.version ?? "")
-  // Trained at one as-of as one configuration says, it is one network, to the byte.
+  // Trained at one as-of as one configuration says, it is one model, to the byte.
   const isOfIt =
     manifest?.configuration === promoted.configuration &&
     manifest.metrics.some(({ name, value }) => name === learnedTo && value === promoted.fittedAsOf)
@@ -95,14 +101,24 @@ export const champion = (deployed: Deployed, timeFrame: TimeFrame): Champion | u
 }
 
 /**
- * The version of the same network before the one that votes: the one that it was made in the place of. What is deployed
- * under the network's name may be a later one, which does not vote.
+ * The version of the same model before the one that votes: the one that it was made in the place of. What is deployed
+ * under its own name may be a later one, which does not vote.
  */
-export const beforeChampion = (deployed: Deployed, timeFrame: TimeFrame): string | null => {
-  const votes = champion(deployed, timeFrame)?.manifest
-  const before = votes?.parent == null ? undefined : deployed.manifests.get(votes.parent)
+export const beforeOf = (manifests: Deployed["manifests"], champion: Champion | undefined): string | null => {
+  const votes = champion?.manifest
+  const before = votes?.parent == null ? undefined : manifests.get(votes.parent)
   return before !== undefined && before.kind === votes?.kind ? before.digest : null
 }
+
+/** The network that votes, if one does. */
+export const champion = (deployed: Deployed, timeFrame: TimeFrame): Champion | undefined =>
+  championOf(deployed, servingAlias(timeFrame), (kind) => {
+    const model = modelOfKind(kind)
+    return model === undefined ? undefined : networkDeployment(deployed, model, timeFrame)
+  })
+
+export const beforeChampion = (deployed: Deployed, timeFrame: TimeFrame): string | null =>
+  beforeOf(deployed.manifests, champion(deployed, timeFrame))
 
 /** Every model that can be asked, the linear forecaster first. */
 export const standingsOf = (

@@ -20,7 +20,14 @@ import { type TimeFrame, toMs } from "../../protocols/TimeFrame.ts"
 import type { OutputName } from "../model-host/ModelHost.ts"
 import { type Asked, type Row, type RowAnswer, rowsPerRunMax } from "../model-host/RowRuns.ts"
 import { checkModel, type ModelFile } from "../training/ModelFile.ts"
-import { barsBeforeOf, inputSchema, inputsOf, type ModelInput } from "../training/ModelInput.ts"
+import {
+  barsBeforeOf,
+  inputSchema,
+  inputsOf,
+  looksAtAll,
+  looksAtAllUnserved,
+  type ModelInput
+} from "../training/ModelInput.ts"
 import type { TrainedModel } from "../training/TrainedModel.ts"
 import { servedRowsPerRun } from "../training-host/RunSizes.ts"
 import { abstaining, answerOf } from "../voter/answers.ts"
@@ -172,6 +179,7 @@ export const makeNetworkAnswering = <E>(parts: {
       if (Either.isLeft(checked)) return yield* refused(checked.left)
       const description = descriptionOf(checked.right)
       if (description === undefined) return yield* refused("it does not say how it sees bars")
+      if (looksAtAll(description.input)) return yield* refused(looksAtAllUnserved)
       described.set(version, description)
       if (described.size > describedMax) described.delete(described.keys().next().value as string)
       return description

@@ -8,7 +8,7 @@
 import { Effect, Either, Option, Schedule, Schema, Stream } from "effect"
 import { logLoss } from "../../learning/evaluation/Scoring.ts"
 import { sides } from "../../learning/ScoreCalibrator.ts"
-import type { BarSeries } from "../../market/BarSeries.ts"
+import { type BarSeries, closeTimeAt } from "../../market/BarSeries.ts"
 import { roundTrip } from "../../market/Costs.ts"
 import { featureSchema, featuresAt, windowCloses } from "../../market/Features.ts"
 import { bandOf, barsUntilMature, labelOf, labelReturn } from "../../market/Label.ts"
@@ -79,15 +79,18 @@ export const makePredicting = (parts: {
   /** The question that a round would ask, at the last bar of a time frame that has closed by the as-of. */
   const questionOf = (instrument: InstrumentId, timeFrame: TimeFrame, asOf: number) =>
     Effect.gen(function* () {
-      const frame = toMs(timeFrame)
       const draft = { instrument, timeFrame, asOf, horizonBars, band: 1, roundTripCost: cost, sigma: 0 }
       const series = yield* seriesOf(draft, windowCloses)
       if (series === undefined || series.close.length < windowCloses) return undefined
       const last = series.close.length - 1
       const scratch = new Float64Array(featureSchema(0).names.length)
       const sigma = featuresAt(series.close, last, 0, scratch) * Math.sqrt(horizonBars)
-      const closed = (series.openTime[last] as number) + frame
-      return { ...draft, asOf: closed, sigma, band: bandOf(cost, sigma) } satisfies Question
+      return {
+        ...draft,
+        asOf: closeTimeAt(series, last),
+        sigma,
+        band: bandOf(cost, sigma)
+      } satisfies Question
     })
 
   const predict = ({ asOf, instruments, model, ...request }: PredictionRequest) =>

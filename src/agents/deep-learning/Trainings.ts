@@ -47,8 +47,9 @@ import {
   maturedRows,
   type Recalibration,
   type Reviewed,
-  recalibrated,
-  recalibration
+  recalibratedVersion,
+  recalibration,
+  whyDismissed
 } from "./review.ts"
 import {
   type HistoryTrained,
@@ -264,23 +265,9 @@ export const makeTrainings = ({ deployed, directory, programs, settings, voter }
         rows
       )
       if (better === undefined) return
-      const artefact = recalibrated(yield* artefacts.fetch(version), better.calibrator)
-      if (artefact === undefined) return
-      const fitted: Fitted = {
-        artefact,
-        manifest: {
-          ...manifest,
-          fittedAsOf: asOf,
-          metrics: [
-            ...manifest.metrics.filter(({ name }) => name !== learnedTo && !name.startsWith("matured-")),
-            { name: learnedTo, value: since },
-            { name: "matured-outcomes", value: better.outcomes },
-            { name: "matured-log-loss", value: better.after },
-            { name: "matured-log-loss-before", value: better.before }
-          ]
-        },
-        reason: `calibrated on ${better.outcomes} matured outcomes: log loss ${better.after.toFixed(4)} after ${better.before.toFixed(4)}`
-      }
+      const before = { artefact: yield* artefacts.fetch(version), manifest }
+      const fitted = recalibratedVersion(before, better, { since, asOf })
+      if (fitted === undefined) return
       const next = yield* publish(fitted, version)
       const why = { since: asOf, reason: fitted.reason }
       yield* Effect.map(artefacts.activate(alias, next.digest, deployment, why), note)
@@ -310,12 +297,8 @@ export const makeTrainings = ({ deployed, directory, programs, settings, voter }
         { horizonBars: orchestrator.horizonBars, seed: run.seed }
       )
       if (compared === undefined) return
-      const excess = compared.serving - compared.baseRate
-      if (!compared.isWorse && excess <= models.rollbackThreshold) return
-      const why = compared.isWorse
-        ? `its log loss ${compared.serving.toFixed(4)} is higher than the ${compared.before.toFixed(4)} of what voted before`
-        : `its log loss exceeds the base rate's by ${excess.toFixed(4)}, ${models.rollbackThreshold} is allowed`
-      const reason = `on ${compared.outcomes} matured outcomes ${why}`
+      const reason = whyDismissed(compared, models.rollbackThreshold)
+      if (reason === undefined) return
       yield* Effect.logWarning(`The network ${version.slice(0, 12)} votes no longer: ${reason}`)
       yield* vote(timeFrame, linear.version, asOf, reason)
     })

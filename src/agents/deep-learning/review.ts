@@ -16,12 +16,15 @@ import { decode, encode } from "../../learning/onnx/OnnxFile.ts"
 import { recalibrate } from "../../learning/recalibrate.ts"
 import { type Calibrator, calibratorDefaults, sides } from "../../learning/ScoreCalibrator.ts"
 import type { BarSeries } from "../../market/BarSeries.ts"
+import type { ModelManifest } from "../../protocols/Model.ts"
 import { stepwise } from "../../runtime/breathe.ts"
 import { calibrate, forecastsOf, ratesOf } from "../training/HeldOut.ts"
 import { inputSchema, inputsOf, type ModelInput } from "../training/ModelInput.ts"
 import { type AskModel, askRows, type ModelAnswers } from "../training/ModelRun.ts"
 import { pickRows, type QuestionOptions, type QuestionRows, questionRows } from "../training/QuestionRows.ts"
 import { overlapOf } from "../training/trainNetwork.ts"
+import type { Fitted } from "../voter/Learner.ts"
+import { learnedTo } from "./Deployed.ts"
 
 /** Share of the outcomes that a new calibrator is judged on before it is fitted to all of them. */
 const heldOutShare = 1 / 3
@@ -99,6 +102,33 @@ export const recalibrated = (artefact: Uint8Array, calibrator: Calibrator): Uint
   return Either.isLeft(changed) ? undefined : encode(changed.right)
 }
 
+/** The version that a recalibration makes of another; undefined where its artefact cannot be changed. */
+export const recalibratedVersion = (
+  before: { readonly artefact: Uint8Array; readonly manifest: ModelManifest },
+  better: Recalibration,
+  /** Up to when the model has learned, and up to when it is calibrated now. */
+  { asOf, since }: { readonly since: number; readonly asOf: number }
+): Fitted | undefined => {
+  const artefact = recalibrated(before.artefact, better.calibrator)
+  if (artefact === undefined) return undefined
+  const { manifest } = before
+  return {
+    artefact,
+    manifest: {
+      ...manifest,
+      fittedAsOf: asOf,
+      metrics: [
+        ...manifest.metrics.filter(({ name }) => name !== learnedTo && !name.startsWith("matured-")),
+        { name: learnedTo, value: since },
+        { name: "matured-outcomes", value: better.outcomes },
+        { name: "matured-log-loss", value: better.after },
+        { name: "matured-log-loss-before", value: better.before }
+      ]
+    },
+    reason: `calibrated on ${better.outcomes} matured outcomes: log loss ${better.after.toFixed(4)} after ${better.before.toFixed(4)}`
+  }
+}
+
 export interface Comparison {
   readonly outcomes: number
   /** Mean log loss of what votes, of what voted before it, and of the base rate of these outcomes. */
@@ -141,3 +171,14 @@ export const compareMatured = (
       isWorse: table.rows.at(-1)?.verdict === "loses to the baseline"
     } satisfies Comparison
   })
+
+/** Why what votes is to vote no longer; undefined where it may go on. */
+export const whyDismissed = (compared: Comparison, rollbackThreshold: number): string | undefined => {
+  const { baseRate, before, isWorse, outcomes, serving } = compared
+  const excess = serving - baseRate
+  if (!isWorse && excess <= rollbackThreshold) return undefined
+  const why = isWorse
+    ? `its log loss ${serving.toFixed(4)} is higher than the ${before.toFixed(4)} of what voted before`
+    : `its log loss exceeds the base rate's by ${excess.toFixed(4)}, ${rollbackThreshold} is allowed`
+  return `on ${outcomes} matured outcomes ${why}`
+}

@@ -7,20 +7,12 @@
  * selling, flat) on the matured outcomes of the rest, which it has not trained on.
  */
 import { ParseResult, Schema } from "effect"
-import * as QLearning from "../../learning/QLearning.ts"
-import { discretise, emitQTable, marketStates, qTableKind } from "../../learning/QTableOpinion.ts"
+import { emitQTable, qTableKind } from "../../learning/QTableOpinion.ts"
 import type { Steps } from "../../learning/steps.ts"
 import { roundTrip } from "../../market/Costs.ts"
-import { featuresAt, windowCloses } from "../../market/Features.ts"
+import { windowCloses } from "../../market/Features.ts"
 import { bandOf, barsUntilMature, labelReturn } from "../../market/Label.ts"
-import {
-  type Action,
-  actionCount,
-  observationOf,
-  positionCount,
-  TradingEnvironment
-} from "../../market/TradingEnvironment.ts"
-import type { FeatureSchema } from "../../protocols/Model.ts"
+import type { Instrument } from "../../protocols/Instrument.ts"
 import { TimeFrame } from "../../protocols/TimeFrame.ts"
 import { contentHash } from "../../protocols/wire/Json.ts"
 import type { Settings } from "../Settings.ts"
@@ -36,27 +28,23 @@ import {
 import { describeLoss, type Forecast, forecastOf, judge, metricsOf } from "../voter/forecasts.ts"
 import { type Fitted, firstFitEveryBars, type Learner } from "../voter/Learner.ts"
 import { manifestMetadata } from "../voter/ownManifest.ts"
-
-/** Of the baseline features with one lag, those that make the state, and where their bins begin. */
-const stateFeatures = [
-  { name: "ret_1", at: 0, thresholds: [-1, -0.25, 0.25, 1] },
-  { name: "mom_8", at: 2, thresholds: [-1, -0.3, 0.3, 1] },
-  { name: "vol_ratio", at: 5, thresholds: [0] }
-] as const
-/** Features of one lag: ret_1, four momenta, vol_ratio. */
-const sourceColumns = 6
-const lags = 1
-const thresholds = stateFeatures.map((feature) => feature.thresholds)
-const features: FeatureSchema = { version: 1, names: stateFeatures.map(({ name }) => name) }
-const states = marketStates(thresholds) * positionCount
-const flat = 1
+import {
+  firstTableBar,
+  makeTableFeatures,
+  sliceBars,
+  type TableCourse,
+  tableCourse,
+  tableFeatures,
+  tablePositions,
+  tableScore,
+  tableThresholds,
+  trainTable
+} from "./TableTraining.ts"
 
 /** Share of the remembered bars that it trains on; the rest calibrates. */
 const trainShare = 0.7
-/** What is done between two chances for others to run: under a millisecond, since a round waits for many of them. */
-const sliceSteps = 2_000
-const sliceBars = 500
-const purpose = "reinforcement-learning"
+/** Bars that each of the two parts has to have. */
+const partBarsMin = 20
 
 const Encoded = Schema.Struct({
   timeFrame: Schema.NullOr(Schema.String),
@@ -67,7 +55,7 @@ const Encoded = Schema.Struct({
 })
 type Encoded = typeof Encoded.Type
 
-interface QState {
+export interface QState {
   timeFrame: TimeFrame | null
   asOf: number
   index: number
@@ -101,6 +89,8 @@ const Snapshot: Schema.Schema<QState, Encoded> = Schema.transformOrFail(
   }
 )
 
+const kindOf = (instrument: string) => instrument.split(":")[2] as Instrument["kind"]
+
 const copyHistory = (history: CloseHistory): CloseHistory => ({
   ...history,
   asOfs: [...history.asOfs],
@@ -108,94 +98,34 @@ const copyHistory = (history: CloseHistory): CloseHistory => ({
   closes: [...history.closes]
 })
 
-/** One instrument's remembered bars, made ready. */
-interface Course {
-  readonly environment: TradingEnvironment
-  /** Market state at each bar; -1 where there is none. */
-  readonly marketState: Int32Array
-  /** Standard deviation of one bar's log return at each bar. */
-  readonly sigma: Float64Array
-  readonly history: CloseHistory
-  /** First bar with a state. */
-  readonly start: number
-  /** First bar that is not trained on. */
-  readonly split: number
-}
-
-const pick = (source: Float64Array, out: Float64Array) => {
-  stateFeatures.forEach(({ at }, i) => {
-    out[i] = source[at] as number
-  })
-}
-
-function* courseOf(history: CloseHistory, settings: Settings): Steps<Course | undefined> {
-  const { closes, opens } = history
-  const length = closes.length
-  const start = windowCloses - 1
-  const split = start + Math.floor((length - start) * trainShare)
-  if (split - start < 20 || length - split < 20) return undefined
-  const marketState = new Int32Array(length).fill(-1)
-  const sigma = new Float64Array(length)
-  const source = new Float64Array(sourceColumns)
-  const picked = new Float64Array(stateFeatures.length)
-  for (let bar = start; bar < length; bar++) {
-    if (bar % sliceBars === 0) yield
-    const moved = featuresAt(closes, bar, lags, source)
-    if (!(moved > 0)) continue
-    sigma[bar] = moved
-    pick(source, picked)
-    marketState[bar] = discretise(thresholds, picked)
-  }
-  const environment = new TradingEnvironment(
-    { open: Float64Array.from(opens), close: Float64Array.from(closes), closeOnly: history.closeOnly },
-    { costs: settings.costs, shorting: settings.orchestrator.allowShort }
-  )
-  return { environment, marketState, sigma, history, start, split }
-}
-
-/** The courses one after the other, an episode each, as one environment. */
-const asEnvironment = (courses: ReadonlyArray<Course>): QLearning.Environment => {
-  let next = 0
-  let course = courses[0] as Course
-  const transition = { state: 0, reward: 0, terminated: false, truncated: false }
-  const stateAt = (bar: number, position: -1 | 0 | 1) =>
-    observationOf(Math.max(course.marketState[bar] as number, 0), position)
-  return {
-    reset: () => {
-      course = courses[next % courses.length] as Course
-      next++
-      const { index, position } = course.environment.reset(course.start, course.split)
-      return stateAt(index, position)
-    },
-    step: (action) => {
-      const result = course.environment.step(action as Action)
-      // The volatility known when the action was chosen.
-      const sigma = course.sigma[result.index - 1] as number
-      transition.state = stateAt(result.index, result.position)
-      transition.reward = sigma > 0 ? result.reward / sigma : 0
-      transition.terminated = result.terminated
-      transition.truncated = result.truncated
-      return transition
-    }
-  }
+function* courseOf(
+  instrument: string,
+  history: CloseHistory,
+  timeFrame: TimeFrame,
+  settings: Settings
+): Steps<TableCourse | undefined> {
+  const { length } = history.closes
+  const split = firstTableBar + Math.floor((length - firstTableBar) * trainShare)
+  if (split - firstTableBar < partBarsMin || length - split < partBarsMin) return undefined
+  return yield* tableCourse(kindOf(instrument), history, split, timeFrame, settings.costs)
 }
 
 /** Scores on the bars that were not trained on, with what came of them. */
 function* forecastsOf(
-  courses: ReadonlyArray<Course>,
+  courses: ReadonlyArray<TableCourse>,
   q: Float64Array,
   settings: Settings
 ): Steps<ReadonlyArray<Forecast>> {
   const { horizonBars } = settings.orchestrator
   const rows: Array<{ readonly asOf: number; readonly forecast: Forecast }> = []
-  for (const { history, marketState, sigma, split } of courses) {
-    const { asOfs, closeOnly, closes, opens } = history
+  for (const course of courses) {
+    const { bars, sigma, split } = course
+    const { asOfs, closeOnly, closes, opens } = bars
     const needed = barsUntilMature(horizonBars, closeOnly)
     for (let bar = split; bar + needed < closes.length; bar++) {
       if (bar % sliceBars === 0) yield
-      if ((marketState[bar] as number) < 0) continue
-      const row = observationOf(marketState[bar] as number, 0) * actionCount
-      const score = (q[row + 2] as number) - (q[row] as number)
+      const score = tableScore(course, q, bar)
+      if (score === undefined) continue
       const entry = (closeOnly ? closes[bar + 1] : opens[bar + 1]) as number
       const logReturn = labelReturn(entry, closes[bar + needed] as number)
       const horizonSigma = (sigma[bar] as number) * Math.sqrt(horizonBars)
@@ -210,44 +140,40 @@ function* forecastsOf(
 export const qTableLearner = (settings: Settings): Learner<QState, Encoded> => {
   const { reinforcementLearning: rl, orchestrator } = settings
   const { horizonBars } = orchestrator
-  const source = new Float64Array(sourceColumns)
+  const {
+    policyBarsMax: _bars,
+    policyEpisodeBars: _episode,
+    policyRows: _rows,
+    policySteps: _steps,
+    ...own
+  } = rl
+  const fill = makeTableFeatures()
 
   function* fit(state: QState): Steps<Fitted | undefined> {
     const { asOf, timeFrame } = state
-    const histories = [...state.instruments.values()].map(copyHistory)
-    const courses: Array<Course> = []
-    for (const history of histories) {
-      const course = yield* courseOf(history, settings)
+    if (timeFrame === null) return undefined
+    const histories = [...state.instruments].map(([id, history]) => [id, copyHistory(history)] as const)
+    const courses: Array<TableCourse> = []
+    for (const [id, history] of histories) {
+      const course = yield* courseOf(id, history, timeFrame, settings)
       if (course !== undefined) courses.push(course)
     }
-    if (courses.length === 0 || timeFrame === null) return undefined
-    const training = QLearning.make(asEnvironment(courses), {
-      states,
-      actions: actionCount,
-      learningRate: rl.learningRate,
-      discount: rl.discountFactor,
-      epsilonStart: rl.epsilonStart,
-      epsilonMin: rl.epsilonMin,
-      // Per episode of all courses, however many there are.
-      epsilonDecay: rl.epsilonDecay ** (1 / courses.length),
-      episodes: rl.episodes * courses.length,
-      key: [settings.run.seed, purpose, "all", asOf]
-    })
-    while (!training.run(sliceSteps).done) yield
-    const judged = yield* judge(yield* forecastsOf(courses, training.q, settings))
+    if (courses.length === 0) return undefined
+    const q = yield* trainTable(courses, settings, asOf)
+    const judged = yield* judge(yield* forecastsOf(courses, q, settings))
     if (judged === undefined) return undefined
     const steps = courses.reduce((sum, { split, start }) => sum + split - start, 0)
-    const from = Math.min(...courses.map(({ history, start }) => history.asOfs[start] as number))
+    const from = Math.min(...courses.map(({ bars, start }) => bars.asOfs[start] as number))
     const manifest: Fitted["manifest"] = {
       kind: qTableKind,
       voter: "reinforcement-learning",
       timeFrame,
       horizonBars,
-      features,
+      features: tableFeatures,
       data: { from, to: asOf, rows: steps },
       fittedAsOf: asOf,
       configuration: contentHash({
-        ...rl,
+        ...own,
         horizonBars,
         costs: settings.costs,
         allowShort: orchestrator.allowShort
@@ -256,12 +182,12 @@ export const qTableLearner = (settings: Settings): Learner<QState, Encoded> => {
       metrics: metricsOf(judged)
     }
     const artefact = emitQTable({
-      thresholds,
-      positions: { count: positionCount, flat },
-      q: training.q,
+      thresholds: tableThresholds,
+      positions: tablePositions,
+      q,
       calibrator: judged.calibrator,
-      featureNames: features.names,
-      featureSchemaVersion: features.version,
+      featureNames: tableFeatures.names,
+      featureSchemaVersion: tableFeatures.version,
       metadata: { fitted_as_of: String(asOf), bars: String(steps), ...manifestMetadata(manifest) }
     })
     const reason = `trained on ${steps} bars for ${rl.episodes} episodes, ${describeLoss(judged)}`
@@ -271,7 +197,7 @@ export const qTableLearner = (settings: Settings): Learner<QState, Encoded> => {
   return {
     name: "reinforcement-learning",
     kind: qTableKind,
-    features,
+    features: tableFeatures,
     horizonBars,
     version: 1,
     snapshot: Snapshot,
@@ -295,10 +221,6 @@ export const qTableLearner = (settings: Settings): Learner<QState, Encoded> => {
       (state.index - state.firstFit) % (hasModel ? rl.refitEveryBars : firstFitEveryBars) === 0,
     fit,
     window: (state, instrument, asOf) => windowAt(state.instruments.get(instrument), asOf),
-    featuresAt: ({ closes, end }, out) => {
-      const sigma = featuresAt(closes, end, lags, source)
-      pick(source, out)
-      return sigma
-    }
+    featuresAt: ({ closes, end }, out) => fill(closes, end, out)
   }
 }

@@ -1,29 +1,26 @@
 /**
- * What a node asks of its trainer: a network to make of bars, and then again and again what has happened, until the
- * outcome comes. Bars travel as bytes: of each instrument its columns one after the other, float64, little endian; a
+ * What a node asks of its trainer: a network or a policy to make of bars, or a policy to judge on later ones, and then again
+ * and again what has happened, until the outcome comes. Bars travel as bytes: of each instrument its columns one after the other, float64, little endian; a
  * close-only series has times and closes alone.
  */
 import { Either } from "effect"
 import type { BarSeries } from "../../market/BarSeries.ts"
 import type { Instrument } from "../../protocols/Instrument.ts"
-import type { NetworkModel, TrainingEvent } from "../../protocols/Prediction.ts"
+import type { NetworkModel } from "../../protocols/Prediction.ts"
+import type { PolicyAlgorithm } from "../../protocols/Strategy.ts"
 import type { TimeFrame } from "../../protocols/TimeFrame.ts"
 import type { Settings } from "../Settings.ts"
+import type { TrainedPolicy } from "../training/policies/TrainedPolicy.ts"
 import type { Fitted } from "../voter/Learner.ts"
 
-export const trainerKind = { train: 16, next: 17 } as const
+export const trainerKind = { train: 16, next: 17, trainPolicy: 18, evaluatePolicy: 19 } as const
 
 /** Bars of all instruments together: some 48 MB. */
 export const trainerBarsMax = 1_000_000
 
-export interface TrainerHeader {
-  readonly model: NetworkModel
+/** What the bars of the body are. */
+export interface BarsHeader {
   readonly timeFrame: TimeFrame
-  readonly asOf: number
-  readonly settings: typeof Settings.Encoded
-  /** Where files are kept while it goes on. */
-  readonly folder: string
-  readonly programs: { readonly modelHost: string; readonly trainingHost: string }
   readonly instruments: ReadonlyArray<{
     readonly instrument: Instrument
     readonly bars: number
@@ -32,7 +29,32 @@ export interface TrainerHeader {
   }>
 }
 
-/** What was made, and how it stands beside the linear forecaster and the base rate. The artefact is the body. */
+export interface TrainerHeader extends BarsHeader {
+  readonly model: NetworkModel
+  readonly asOf: number
+  readonly settings: typeof Settings.Encoded
+  /** Where files are kept while it goes on. */
+  readonly folder: string
+  readonly programs: { readonly modelHost: string; readonly trainingHost: string }
+}
+
+export interface PolicyTrainerHeader extends BarsHeader {
+  readonly algorithm: PolicyAlgorithm
+  readonly asOf: number
+  readonly steps: number
+  readonly seed: number
+  readonly settings: typeof Settings.Encoded
+  readonly programs: { readonly modelHost: string }
+}
+
+export interface PolicyEvaluatorHeader extends BarsHeader {
+  readonly trained: typeof TrainedPolicy.Encoded
+  /** Id of the instrument that it is judged on. */
+  readonly instrument: string
+  readonly seed: number
+}
+
+/** What was made, and how it stands beside the voter that there is and the base rate. The artefact is the body. */
 export interface Made extends Omit<Fitted, "artefact"> {
   /** Whether the 95% intervals of its loss differences to both exclude zero. */
   readonly isBetter: boolean
@@ -41,9 +63,10 @@ export interface Made extends Omit<Fitted, "artefact"> {
   readonly heldOutFrom: number
 }
 
-export interface TrainerAnswer {
-  readonly events: ReadonlyArray<TrainingEvent>
-  readonly outcome: null | { readonly made: Made } | { readonly failed: string }
+/** Events and what was made are those of what was asked for. */
+export interface TrainerAnswer<Event = unknown, Result = unknown> {
+  readonly events: ReadonlyArray<Event>
+  readonly outcome: null | { readonly made: Result } | { readonly failed: string }
 }
 
 const names = ({ closeOnly, hasVolume }: { readonly closeOnly: boolean; readonly hasVolume: boolean }) =>
@@ -63,12 +86,10 @@ const shapeOf = ({ close, closeOnly, instrument, volume }: BarSeries) => ({
 
 export const encodeBars = (
   series: ReadonlyArray<BarSeries>
-): { readonly instruments: TrainerHeader["instruments"]; readonly body: Uint8Array } => {
+): { readonly instruments: BarsHeader["instruments"]; readonly body: Uint8Array } => {
   const instruments = series.map(shapeOf)
   const columns = series.flatMap((one, i) =>
-    names(instruments[i] as TrainerHeader["instruments"][number]).map(
-      (name) => one[name] ?? new Float64Array()
-    )
+    names(instruments[i] as BarsHeader["instruments"][number]).map((name) => one[name] ?? new Float64Array())
   )
   const parts = columns.map((column) => new Uint8Array(column.buffer, column.byteOffset, column.byteLength))
   return { instruments, body: Buffer.concat(parts) }
@@ -76,7 +97,7 @@ export const encodeBars = (
 
 /** The left says what is wrong. */
 export const decodeBars = (
-  { instruments, timeFrame }: Pick<TrainerHeader, "instruments" | "timeFrame">,
+  { instruments, timeFrame }: BarsHeader,
   body: Uint8Array
 ): Either.Either<ReadonlyArray<BarSeries>, string> => {
   const numbers = instruments.reduce((sum, one) => sum + one.bars * names(one).length, 0)

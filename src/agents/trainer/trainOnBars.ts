@@ -6,42 +6,20 @@
  * process: each comes back as it is.
  * Invariant: equal bars, settings and seeds make the same version.
  */
-import { createHash } from "node:crypto"
 import { rmSync } from "node:fs"
 import { Effect, Either, Stream } from "effect"
-import type { ComparisonRow } from "../../learning/evaluation/ComparisonTable.ts"
 import type { BarSeries } from "../../market/BarSeries.ts"
-import type { Metric } from "../../protocols/Model.ts"
 import type { TrainingEvent } from "../../protocols/Prediction.ts"
 import { truncateReason } from "../../protocols/wire/Ids.ts"
 import type { Settings } from "../Settings.ts"
 import { checkModel } from "../training/ModelFile.ts"
 import { chooseNetwork } from "../training/NetworkChoice.ts"
 import { networkManifestOf } from "../training/networkManifest.ts"
+import { promotionOf } from "../training/promotion.ts"
 import { finish, learn, prepare } from "../training/trainNetwork.ts"
 import type { TrainingHostEvent } from "../training-host/TrainingHost.ts"
+import { barsDigest } from "./barsDigest.ts"
 import type { Made, TrainerHeader } from "./frames.ts"
-
-/** SHA-256 of all columns. */
-const digestOf = (instruments: ReadonlyArray<BarSeries>): string => {
-  const hash = createHash("sha256")
-  for (const { close, high, instrument, low, open, openTime, volume } of instruments) {
-    hash.update(instrument.id)
-    for (const column of [openTime, open, high, low, close, volume ?? new Float64Array()]) {
-      hash.update(new Uint8Array(column.buffer, column.byteOffset, column.byteLength))
-    }
-  }
-  return hash.digest("hex")
-}
-
-const intervalMetrics = (name: string, row: ComparisonRow | undefined): ReadonlyArray<Metric> =>
-  row?.interval == null
-    ? []
-    : [
-        { name: `${name}-difference`, value: row.interval.mean },
-        { name: `${name}-difference-low`, value: row.interval.low },
-        { name: `${name}-difference-high`, value: row.interval.high }
-      ]
 
 const told = (event: TrainingHostEvent, epochs: number): TrainingEvent | undefined => {
   switch (event.type) {
@@ -84,7 +62,12 @@ export const trainOnBars = (
     const { deepLearning, models, orchestrator } = settings
     const { trainEpochs, trainPatience } = deepLearning
     const network = yield* chooseNetwork({ model, epochs: trainEpochs, patience: trainPatience }, settings)
-    const bars = { path: "the history of the run", digest: digestOf(series), timeFrame, instruments: series }
+    const bars = {
+      path: "the history of the run",
+      digest: barsDigest(series),
+      timeFrame,
+      instruments: series
+    }
     const prepared = yield* prepare(bars, network, orchestrator.horizonBars, settings)
     const { heldOut, training, validation } = prepared.set
     yield* tell({
@@ -113,28 +96,18 @@ export const trainOnBars = (
       runMsMax: models.runMsMax
     })
     yield* Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
-    const besideBase = report.sides.rows.at(-1)
-    const besideLinear = report.beside?.rows.at(-1)
-    const metrics = [
-      ...description.metrics,
-      ...intervalMetrics("base", besideBase),
-      ...intervalMetrics("linear", besideLinear)
-    ]
+    const promotion = promotionOf(report, { metric: "linear", name: "the linear forecaster" })
+    const metrics = [...description.metrics, ...promotion.metrics]
     const checked = checkModel(artefact)
     const manifest = Either.isLeft(checked)
       ? undefined
       : networkManifestOf(checked.right, description, asOf, metrics)
     if (manifest === undefined)
       return yield* Effect.dieMessage(`the artefact of the ${model} cannot be read back`)
-    const verdict = (besideLinear ?? besideBase)?.verdict ?? "not comparable"
-    const beats = "beats the baseline"
     const made: Made = {
       manifest,
-      reason: truncateReason(
-        `trained on ${manifest.data.rows} rows; beside ${besideLinear === undefined ? "the base rate" : "the linear forecaster"}: ${verdict}`
-      ),
-      isBetter:
-        besideBase?.verdict === beats && (besideLinear === undefined || besideLinear.verdict === beats),
+      reason: truncateReason(`trained on ${manifest.data.rows} rows; ${promotion.verdict}`),
+      isBetter: promotion.isBetter,
       logLoss: description.metrics.find(({ name }) => name === "log-loss")?.value ?? null,
       heldOutFrom: description.data.heldOutFrom
     }

@@ -177,7 +177,8 @@ const returnsOf = ({ model, z }: Assessed, rows: QuestionRows) =>
 export interface Baselines {
   readonly rates: Float64Array
   readonly ratesName: string
-  readonly linear: Forecasts | null
+  /** Of the voter that there is: the linear baseline, unless it names itself. */
+  readonly linear: (Forecasts & { readonly model?: string }) | null
 }
 
 export interface HeldOutReport {
@@ -202,7 +203,7 @@ export function* judgeHeldOut(
   options: { readonly overlap: number; readonly seed: number }
 ): Steps<Either.Either<HeldOutReport, OutcomesRefused>> {
   const still = staying(baselines.rates, rows)
-  const linear = baselines.linear === null ? [] : [{ ...baselines.linear, model: linearName }]
+  const linear = baselines.linear === null ? [] : [{ model: linearName, ...baselines.linear }]
   const judged = Either.gen(function* () {
     const curve = (side: number) =>
       reliability(

@@ -20,13 +20,24 @@ import { isCharged } from "../execution/holding.ts"
 import { type Contract, type Fraction, microPerTickLot } from "../execution/Money.ts"
 import { marketTicks, priceInTicks, type Side } from "../execution/Pricing.ts"
 import { type Terms, termsOf, withoutLimits } from "../execution/Terms.ts"
+import { clipDefault } from "../features/FeatureScaling.ts"
 import { CourseRefused } from "./errors.ts"
-import { type FeatureMatrix, observationLimit } from "./Scaling.ts"
+
+/** No number of an observation lies further from 0. */
+export const observationLimit = clipDefault
+
+/** Features of every bar, [bars, names], row-major. */
+export interface CourseFeatures {
+  readonly names: ReadonlyArray<string>
+  readonly values: Float32Array
+  /** The first bar that has features; the rows before it are not looked at. */
+  readonly first: number
+}
 
 export interface CourseParts {
   readonly bars: Pick<BarColumns, "openTime" | "open" | "close" | "volume" | "closeOnly">
-  /** Scaled and cut off (`applyScaling`), a row for every bar. */
-  readonly features: FeatureMatrix
+  /** Scaled and cut off (`scaleMatrix`), a row for every bar. */
+  readonly features: CourseFeatures
   readonly instrument: Pick<Instrument, "kind" | "tick" | "lot">
   readonly costs: Costs
 }
@@ -64,7 +75,7 @@ export const courseBarsMin = 2
 /** How many times the mark of one bar a price in the next may be: more is a mistake in the bars, or a split. */
 export const priceRatioMax = 16
 
-const whyFeaturesNot = ({ first, names, values }: FeatureMatrix, bars: number): string | undefined => {
+const whyFeaturesNot = ({ first, names, values }: CourseFeatures, bars: number): string | undefined => {
   const columns = names.length
   if (values.length !== bars * columns) {
     return `${values.length} values are not ${columns} features of ${bars} bars`

@@ -24,10 +24,9 @@ import { Either } from "effect"
 import { type KeyedRandom, keyedRandom } from "../../protocols/wire/KeyedRandom.ts"
 import { toMicro } from "../execution/Money.ts"
 import { Accounts, accountMicroMax, exposureMax } from "./Accounts.ts"
-import type { Course } from "./Course.ts"
+import { type Course, observationLimit } from "./Course.ts"
 import { ActionRefused, EnvironmentRefused } from "./errors.ts"
 import { type RewardSpec, Rewards, whyRewardNot } from "./Rewards.ts"
-import { observationLimit } from "./Scaling.ts"
 import type { ActionSpace, ObservationSpace, VectorEnvironment } from "./VectorEnvironment.ts"
 
 /** What a discrete action means. */

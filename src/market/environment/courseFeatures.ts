@@ -1,9 +1,9 @@
 /**
- * Features of every bar as one matrix, of a definition in `sequenceFeatures`: the ten of `bars` are the state of the
- * trading environment. They come unscaled; `fitScaling` and `applyScaling` follow.
+ * Features of every bar as one matrix, of a definition in `sequenceFeatures`: what courses of simulated worlds are given.
+ * They come unscaled.
  */
 import type { SequenceBars, SequenceFeatures } from "../SequenceFeatures.ts"
-import type { FeatureMatrix } from "./Scaling.ts"
+import type { CourseFeatures } from "./Course.ts"
 
 /** Bars between two chances for others to run: some two milliseconds. */
 const sliceBars = 300
@@ -11,7 +11,7 @@ const sliceBars = 300
 export function* courseFeatures(
   series: SequenceBars,
   { fill, lookBack, names }: SequenceFeatures
-): Generator<void, FeatureMatrix> {
+): Generator<void, CourseFeatures> {
   const bars = series.close.length
   const values = new Float32Array(bars * names.length)
   const first = Math.min(lookBack, bars)

@@ -1,4 +1,4 @@
-/** What the environment refuses. A refused course, scaling or set of options is a value; a refused action is thrown. */
+/** What the environment refuses. A refused course or set of options is a value; a refused action is thrown. */
 import { Schema } from "effect"
 
 const Text = Schema.String
@@ -8,15 +8,6 @@ const Count = Schema.Finite
 export class CourseRefused extends Schema.TaggedError<CourseRefused>()("CourseRefused", { reason: Text }) {
   override get message() {
     return `No course can be made of these bars: ${this.reason}.`
-  }
-}
-
-/** Features have no mean and deviation to be scaled by. */
-export class ScalingImpossible extends Schema.TaggedError<ScalingImpossible>()("ScalingImpossible", {
-  reason: Text
-}) {
-  override get message() {
-    return `The features cannot be scaled: ${this.reason}.`
   }
 }
 

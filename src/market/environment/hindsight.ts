@@ -14,7 +14,7 @@
  */
 import type { BarColumns } from "../BarSeries.ts"
 import { type Costs, oneWay } from "../Costs.ts"
-import type { FeatureMatrix } from "./Scaling.ts"
+import type { CourseFeatures } from "./Course.ts"
 
 type FillBars = Pick<BarColumns, "open" | "close" | "closeOnly">
 
@@ -27,7 +27,7 @@ const fillReturns = (bars: FillBars): Float64Array => {
 }
 
 /** The one feature "next_return": what a position that is taken after each bar earns first; 0 where the bars end. */
-export const oracleFeature = (bars: FillBars): FeatureMatrix => {
+export const oracleFeature = (bars: FillBars): CourseFeatures => {
   const returns = fillReturns(bars)
   return {
     names: ["next_return"],
@@ -37,7 +37,7 @@ export const oracleFeature = (bars: FillBars): FeatureMatrix => {
 }
 
 /** The one feature "last_return": what is known after each bar of the same kind. */
-export const lastFeature = (bars: FillBars): FeatureMatrix => {
+export const lastFeature = (bars: FillBars): CourseFeatures => {
   const returns = fillReturns(bars)
   return {
     names: ["last_return"],

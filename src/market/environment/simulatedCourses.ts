@@ -18,10 +18,9 @@ import type { SimulatorError } from "../errors.ts"
 import type { SequenceFeatures } from "../SequenceFeatures.ts"
 import { type Simulation, simulate } from "../Simulator.ts"
 import type { World } from "../worlds.ts"
-import { courseBarsMin } from "./Course.ts"
+import { type CourseFeatures, courseBarsMin } from "./Course.ts"
 import { courseFeatures } from "./courseFeatures.ts"
 import { VariationRefused } from "./errors.ts"
-import type { FeatureMatrix } from "./Scaling.ts"
 
 /** What is drawn from: low <= high. */
 export interface Range {
@@ -65,7 +64,7 @@ export interface SimulatedCourse {
   readonly world: World
   readonly bars: BarColumns
   /** Unscaled. */
-  readonly features: FeatureMatrix
+  readonly features: CourseFeatures
   readonly instrument: Instrument
   readonly costs: Costs
 }

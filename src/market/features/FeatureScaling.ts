@@ -26,6 +26,9 @@ export const FeatureScaling = Schema.Struct({
 })
 export type FeatureScaling = typeof FeatureScaling.Type
 
+/** Whose rows they are does not matter here. */
+export type RawFeatures = Pick<FeatureMatrix, "schema" | "names" | "matrix">
+
 /** A feature that lies further from its mean, in deviations, counts as this: markets have heavy tails. */
 export const clipDefault = 10
 
@@ -57,12 +60,11 @@ const momentsOf = (matrix: Float32Array, column: number, width: number, { from, 
   return { mean, deviation: moves ? deviation : 1 }
 }
 
-export const fitFeatureScaling = (features: FeatureMatrix, options: FitOptions): FeatureScaling => {
-  const { asOf, matrix, names, schema } = features
+export const fitFeatureScaling = (features: RawFeatures, options: FitOptions): FeatureScaling => {
+  const { matrix, names, schema } = features
   const { clips = {}, from, to } = options
-  if (!(from >= 0 && to > from && to <= asOf.length)) {
-    throw new NothingToFit({ from, to, rows: asOf.length })
-  }
+  const rows = matrix.length / names.length
+  if (!(from >= 0 && to > from && to <= rows)) throw new NothingToFit({ from, to, rows })
   const moments = names.map((_, column) => momentsOf(matrix, column, names.length, options))
   return {
     schema,
@@ -86,7 +88,7 @@ const check = (scaling: FeatureScaling, schema: FeatureSchema) => {
 }
 
 /** [rows, features], all finite. */
-export const scaleMatrix = (features: FeatureMatrix, scaling: FeatureScaling): Float32Array => {
+export const scaleMatrix = (features: RawFeatures, scaling: FeatureScaling): Float32Array => {
   check(scaling, features.schema)
   const width = features.names.length
   return features.matrix.map((value, i) => scaleOne(scaling, i % width, value))

@@ -50,6 +50,8 @@ export interface InstrumentFeatures {
 }
 
 const window = 24
+/** Bars before the first at which nothing is warming up. */
+export const instrumentLookBack = window
 const momentumBars = 12
 const dayMs = 86_400_000
 const weekMs = 7 * dayMs

@@ -14,7 +14,18 @@ import {
 } from "../../../src/agents/deep-learning/BarWindows.ts"
 import type { Bar, BarsEvent } from "../../../src/protocols/Bar.ts"
 import type { Instrument } from "../../../src/protocols/Instrument.ts"
-import { barOf, closed, ended, instrumentOf, opened, simulated, startTime, timeFrame } from "../feedEvents.ts"
+import { TimeFrame } from "../../../src/protocols/TimeFrame.ts"
+import {
+  asOfAt,
+  barOf,
+  closed,
+  ended,
+  frameMs,
+  instrumentOf,
+  opened,
+  simulated,
+  timeFrame
+} from "../feedEvents.ts"
 
 const count = 500
 const { events, instruments } = simulated({ seed: 91, count, instruments: 2 })
@@ -28,7 +39,7 @@ const having = (bars: number) => fold([opened(instruments), ...events.slice(0, b
 
 /** The window that ends with a bar, by its index. */
 const windowOf = (state: BarWindows, index: number, bars: number, { id }: Instrument = alpha) =>
-  windowSeries(state, id, timeFrame, (barsOf(alpha)[index] as Bar).openTime, bars)
+  windowSeries(state, id, timeFrame, (barsOf(alpha)[index] as Bar).closeTime, bars)
 
 const restarted = (state: BarWindows): BarWindows => {
   const json = Schema.parseJson(EncodedWindows)
@@ -117,13 +128,7 @@ describe("the latest bars", () => {
     const all = Array.from({ length: 5 }, (_, i) =>
       closed(i, [barOf(alpha, i, { open: 9, close: 10 + i, closeOnly: true })])
     )
-    const series = windowSeries(
-      fold([opened([alpha]), ...all]),
-      alpha.id,
-      timeFrame,
-      startTime + 4 * 3_600_000,
-      5
-    )
+    const series = windowSeries(fold([opened([alpha]), ...all]), alpha.id, timeFrame, asOfAt(4), 5)
     expect(series?.closeOnly).toBe(true)
     expect([...(series?.close ?? [])]).toEqual([10, 11, 12, 13, 14])
     for (const name of ["open", "high", "low"] as const) expect(series?.[name]).toBe(series?.close)
@@ -134,7 +139,7 @@ describe("the latest bars", () => {
     const volumes = [5, null, 7, 8]
     const bars = volumes.map((volume, i) => barOf(alpha, i, { open: 1, close: 2, volume }))
     const state = fold([opened([alpha]), ...bars.map((bar, i) => closed(i, [bar]))])
-    const last = (bars.at(-1) as Bar).openTime
+    const last = (bars.at(-1) as Bar).closeTime
     const volumeOf = (held: number) => windowSeries(state, alpha.id, timeFrame, last, held)?.volume
     expect(volumeOf(2)).toEqual(Float64Array.of(7, 8))
     expect(volumeOf(3)).toBeNull()
@@ -142,17 +147,39 @@ describe("the latest bars", () => {
     expect(seriesOf(alpha, timeFrame, bars.slice(2)).volume).toEqual(Float64Array.of(7, 8))
   })
 
-  it("are none of an instrument that is not listed or has no bars, and at no time at which no bar opened", () => {
+  it("are none of an instrument that is not listed or has no bars, and at no time at which no bar closed", () => {
     const state = having(50)
-    const open = (barsOf(alpha)[49] as Bar).openTime
-    expect(windowSeries(state, instrumentOf("NOBODY").id, timeFrame, open, 1)).toBeUndefined()
+    const asOf = (barsOf(alpha)[49] as Bar).closeTime
+    expect(windowSeries(state, instrumentOf("NOBODY").id, timeFrame, asOf, 1)).toBeUndefined()
     const listed = fold([opened([...instruments, instrumentOf("NEW")]), ...events.slice(0, 50)])
-    expect(windowSeries(listed, instrumentOf("NEW").id, timeFrame, open, 1)).toBeUndefined()
+    expect(windowSeries(listed, instrumentOf("NEW").id, timeFrame, asOf, 1)).toBeUndefined()
     // Bars of one that the feed has not told of.
-    expect(windowSeries(fold(events.slice(0, 50)), alpha.id, timeFrame, open, 1)).toBeUndefined()
-    for (const time of [open + 1, open + 3_600_000, open - 1, 0]) {
+    expect(windowSeries(fold(events.slice(0, 50)), alpha.id, timeFrame, asOf, 1)).toBeUndefined()
+    for (const time of [asOf + 1, asOf + frameMs, asOf - 1, 0]) {
       expect(windowSeries(state, alpha.id, timeFrame, time, 1)).toBeUndefined()
     }
-    expect(windowSeries(emptyWindows(), alpha.id, timeFrame, open, 1)).toBeUndefined()
+    expect(windowSeries(emptyWindows(), alpha.id, timeFrame, asOf, 1)).toBeUndefined()
+  })
+
+  it("end with the session that closed at an as-of, under a calendar of sessions", () => {
+    const daily = TimeFrame.make("1d")
+    const listed: Instrument = { ...alpha, calendar: "nyse" }
+    // From a Wednesday on: Thanksgiving is left out, and the day after it closes at 13:00 in New York.
+    const dates = ["2018-11-20", "2018-11-21", "2018-11-23", "2018-11-26"]
+    const closes = ["20T21:00", "21T21:00", "23T18:00", "26T21:00"].map((at) => Date.parse(`2018-11-${at}Z`))
+    const all = dates.map((date, i) => {
+      const closeTime = closes[i] as number
+      const bar = barOf(listed, i, { open: 1, close: 2 })
+      return closed(i, [
+        { ...bar, timeFrame: daily, openTime: Date.parse(date), closeTime, knownAt: closeTime }
+      ])
+    })
+    const state = fold([opened([listed]), ...all])
+    for (const [i, close] of closes.entries()) {
+      expect(windowSeries(state, listed.id, daily, close, 1)?.openTime).toEqual(
+        Float64Array.of(Date.parse(dates[i] as string))
+      )
+    }
+    expect(windowSeries(state, listed.id, daily, Date.parse("2018-11-24"), 1)).toBeUndefined()
   })
 })

@@ -31,7 +31,7 @@ describe("the deep-learning agent's learner", () => {
     const own = all.reduce(learner.evolve, learner.initial())
     const expected = all.reduce(linear.evolve, linear.initial())
     const encode = Schema.encodeSync(linear.snapshot)
-    expect(encode(own.linear)).toEqual(encode(expected))
+    expect(encode(own.own)).toEqual(encode(expected))
     expect(learner.timeFrame(own)).toBe(linear.timeFrame(expected))
     expect(signature(fitOf(learner, own))).toEqual(signature(fitOf(linear, expected)))
     for (const index of [399, 390, 370, 300]) {

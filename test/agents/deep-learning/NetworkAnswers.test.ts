@@ -37,7 +37,7 @@ import { runOnnx } from "../../learning/onnx/runOnnx.ts"
 import { askOnnx, randomCalibrator } from "../../learning/opinions.ts"
 import { digest } from "../orchestrator/inputs.ts"
 import { cut, simulatedSeries, timeFrame } from "../training/bars.ts"
-import { artefactOf, input, trained } from "../training/models.ts"
+import { artefactOf, artefactOfAll, input, trained } from "../training/models.ts"
 
 const bars = 400
 const [alpha, bravo] = simulatedSeries({ bars, instruments: 2, seed: 17 }) as readonly [BarSeries, BarSeries]
@@ -230,7 +230,7 @@ describe("the description of a network", () => {
       expect(fetched).toEqual([version])
     }).pipe(Effect.runPromise))
 
-  it("is none of what is no network, does not say how it sees bars, or is damaged", () =>
+  it("is none of what is no network, does not say how it sees bars, looks at several instruments, or is damaged", () =>
     Effect.gen(function* () {
       const linear = emitLinear({
         means: new Float64Array(2),
@@ -245,7 +245,8 @@ describe("the description of a network", () => {
         [digest("1")]: network.slice(0, network.length >> 1),
         [digest("2")]: new Uint8Array(),
         [digest("3")]: linear,
-        [digest("4")]: artefactOf({ ...trained, sequence: { ...trained.sequence, length: 6 } })
+        [digest("4")]: artefactOf({ ...trained, sequence: { ...trained.sequence, length: 6 } }),
+        [digest("5")]: artefactOfAll()
       }
       const { answering } = answeringOf(artefacts)
       const reasons: Array<string> = []
@@ -263,6 +264,9 @@ describe("the description of a network", () => {
       expect(reasons[0]).toContain("it is no readable ONNX")
       expect(reasons[2]).toBe("it does not say how it sees bars")
       expect(reasons[3]).toContain("columns are not 6 bars")
+      expect(reasons[4]).toMatch(
+        /^its features look at several instruments together, which .* a running agent cannot$/
+      )
       expect((yield* Effect.flip(answering.describe(digest("9"))))._tag).toBe("ChildFailed")
       const checked = Either.getOrThrow(checkModel(linear))
       expect(descriptionOf(checked)).toBeUndefined()

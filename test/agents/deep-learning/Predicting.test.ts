@@ -89,17 +89,17 @@ const predictingOf = (given: Given = {}) => {
       Effect.sync(() => {
         const frame = toMs(question.timeFrame)
         if (frame === frameMs) {
-          const open = (Math.floor(question.asOf / frame) - 1) * frame
-          return windowSeries(windows, question.instrument, timeFrame, open, wanted)
+          const asOf = Math.floor(question.asOf / frame) * frame
+          return windowSeries(windows, question.instrument, timeFrame, asOf, wanted)
         }
         // Of a longer time frame: whatever is held, said to be of it.
-        const last = Math.floor(question.asOf / frame) * frame - frameMs
+        const last = Math.floor(question.asOf / frame) * frame
         const series = windowSeries(windows, question.instrument, timeFrame, last, wanted)
         return (
           series && {
             ...series,
             timeFrame: question.timeFrame,
-            openTime: series.openTime.map((_, i) => last + frameMs - (wanted - i) * frame)
+            openTime: series.openTime.map((_, i) => last - (wanted - i) * frame)
           }
         )
       })

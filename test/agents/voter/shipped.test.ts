@@ -17,7 +17,7 @@ import { randomCalibrator } from "../../learning/opinions.ts"
 import { temporaryDirectory } from "../../support/directory.ts"
 import { simulated, timeFrame } from "../feedEvents.ts"
 import { settingsWith } from "../settings.ts"
-import { artefactOf, input, trained } from "../training/models.ts"
+import { artefactOf, artefactOfAll, input, trained } from "../training/models.ts"
 import { fitOf, learn } from "./learning.ts"
 
 const changes = {
@@ -123,6 +123,15 @@ describe("models that come with the program", () => {
         expect(digestsOf(yield* shipped(deepLearning))).toEqual([sha256(artefactOf())])
         expect(warnings).toEqual([])
       })
+  )
+
+  it.scoped("are left out where they look at several instruments together, with a line in the log", () =>
+    Effect.gen(function* () {
+      const { shipped, warnings } = yield* withFiles({ "a.onnx": artefactOfAll(), "b.onnx": artefactOf() })
+      expect(digestsOf(yield* shipped(deepLearning))).toEqual([sha256(artefactOf())])
+      expect(warnings.length).toBe(1)
+      expect(warnings[0]).toMatch(/a\.onnx cannot be used: its features look at several instruments together/)
+    })
   )
 
   it.scoped("are none where there is no folder, and none in an empty one", () =>

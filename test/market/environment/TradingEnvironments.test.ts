@@ -1,8 +1,8 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Either } from "effect"
 import * as fc from "fast-check"
+import { observationLimit } from "../../../src/market/environment/Course.ts"
 import { ActionRefused } from "../../../src/market/environment/errors.ts"
-import { observationLimit } from "../../../src/market/environment/Scaling.ts"
 import {
   buy,
   hold,

@@ -2,13 +2,14 @@ import { describe, expect, it } from "@effect/vitest"
 import { Either } from "effect"
 import { runThrough } from "../../../src/learning/steps.ts"
 import { prepareCourse } from "../../../src/market/environment/Course.ts"
-import { applyScaling, fitScaling } from "../../../src/market/environment/Scaling.ts"
 import {
   noVariation,
   type SimulatedCourse,
   type SimulatedCoursesOptions,
   simulatedCourses
 } from "../../../src/market/environment/simulatedCourses.ts"
+import type { FeatureMatrix } from "../../../src/market/features/FeatureMatrix.ts"
+import { fitFeatureScaling, scaleMatrix } from "../../../src/market/features/FeatureScaling.ts"
 import { sequenceFeatures } from "../../../src/market/SequenceFeatures.ts"
 import { worlds } from "../../../src/market/worlds.ts"
 import { TimeFrame } from "../../../src/protocols/TimeFrame.ts"
@@ -95,14 +96,19 @@ describe("simulated courses", () => {
 
   it("make an environment: scaled by one scaling, each with its own costs", () => {
     const pool = made({ variation })
-    const scaling = Either.getOrThrow(
-      fitScaling(
-        pool.map(({ features }) => ({ matrix: features, range: { first: features.first, end: 60 } }))
-      )
-    )
-    const courses = pool.map((course) =>
-      Either.getOrThrow(prepareCourse({ ...course, features: applyScaling(course.features, scaling) }))
-    )
+    const matrixOf = (rows: ReadonlyArray<Float32Array>, names: ReadonlyArray<string>): FeatureMatrix => {
+      const matrix = Float32Array.from(rows.flatMap((row) => [...row]))
+      const asOf = new Float64Array(matrix.length / names.length)
+      return { schema: { version: 1, names }, names, asOf, matrix, validFrom: 0 }
+    }
+    const { names } = (pool[0] as SimulatedCourse).features
+    const withFeatures = pool.map(({ features }) => features.values.subarray(features.first * names.length))
+    const all = matrixOf(withFeatures, names)
+    const scaling = fitFeatureScaling(all, { from: 0, to: all.asOf.length })
+    const courses = pool.map((course) => {
+      const values = scaleMatrix(matrixOf([course.features.values], names), scaling)
+      return Either.getOrThrow(prepareCourse({ ...course, features: { ...course.features, values } }))
+    })
     const environment = environmentOf(courses, { environments: 6 })
     expect(environment.observationSpace.size).toBe(12)
     const costs: Array<number> = []
