@@ -19,7 +19,8 @@ import { note, table, writeJson, writeLine } from "./output.ts"
 import { checkOutput } from "./outputFile.ts"
 import { builtScripts } from "./processes.ts"
 import { renderBacktestReport } from "./report/BacktestReport.ts"
-import { type LoadedSettings, loadSettings, projectRoot } from "./settings.ts"
+import { loadSettings, projectRoot } from "./settings.ts"
+import { trialFolder } from "./trials.ts"
 
 interface BacktestArguments {
   readonly data: ReadonlyArray<string>
@@ -125,16 +126,13 @@ const write = (path: Option.Option<string>, text: Effect.Effect<string>) =>
     ? Effect.void
     : Effect.flatMap(text, (content) => writeWhole(resolve(path.value), [Buffer.from(content)], 0o644))
 
-/** Where trials are kept: beside the runs, of which retention keeps a few only. */
-const trialFolder = ({ value }: LoadedSettings) => join(value.node.dataDirectory, "trials")
-
 const run = (args: ParsedArguments, options: BacktestArguments) =>
   Effect.gen(function* () {
     const now = yield* monotonicMs
     const startedAt = now()
     const { card, loaded } = yield* prepare(args, options)
     yield* outputsOf(options, loaded.value.marketData.paths)
-    const trials = yield* readTrials(trialFolder(loaded))
+    const trials = yield* readTrials(trialFolder(loaded.value))
     const isKept = args.flags.some(([flag]) => flag === "--node.data-directory")
     const done = yield* backtest({
       settings: loaded.value,
@@ -146,7 +144,7 @@ const run = (args: ParsedArguments, options: BacktestArguments) =>
     })
     // Run again, it is the trial that it was.
     if (card === undefined && !trials.some(({ id }) => id === done.trial.id)) {
-      yield* appendTrial(trialFolder(loaded), done.trial)
+      yield* appendTrial(trialFolder(loaded.value), done.trial)
     }
     yield* write(options.report, reportOf(done))
     yield* write(options.card, Effect.succeed(`${JSON.stringify(done.card, null, 2)}\n`))

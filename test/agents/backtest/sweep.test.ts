@@ -1,0 +1,84 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Either } from "effect"
+import { type SweepOptions, sweepCrossings } from "../../../src/agents/backtest/sweep.ts"
+import { runThrough } from "../../../src/learning/steps.ts"
+import { type BarSeries, ColumnsBuilder } from "../../../src/market/BarSeries.ts"
+import { keyedRandom } from "../../../src/protocols/wire/KeyedRandom.ts"
+import { frameMs, instrumentOf, startTime, timeFrame } from "../feedEvents.ts"
+
+const alpha = instrumentOf("ALPHA")
+
+/** Closes that follow the returns given. */
+const seriesOf = (returns: ReadonlyArray<number>): BarSeries => {
+  const builder = new ColumnsBuilder(true, false)
+  let close = 20_000
+  for (const [i, change] of returns.entries()) {
+    close *= 1 + change
+    builder.push(startTime + i * frameMs, Math.round(close * 100) / 100, 0, 0, 0, 0)
+  }
+  return { ...builder.finish(), instrument: alpha, timeFrame, gaps: 0, barsMissing: 0 }
+}
+
+const noise = (bars: number, seed: number) => {
+  const random = keyedRandom(seed, "sweep-test")
+  return Array.from({ length: bars }, () => 0.01 * random.normal())
+}
+
+/** Trends of 60 bars, up and down in turn: a fast rule follows them, a slow one comes too late. */
+const trends = (bars: number, seed: number) =>
+  noise(bars, seed).map((value, i) => value / 4 + (Math.floor(i / 60) % 2 === 0 ? 0.004 : -0.004))
+
+const options: SweepOptions = {
+  rules: [
+    { fast: 3, slow: 9 },
+    { fast: 5, slow: 20 },
+    { fast: 20, slow: 60 },
+    { fast: 40, slow: 120 }
+  ],
+  shorting: true,
+  costs: { feeBps: 1, halfSpreadBps: 0, slippageBps: 0 },
+  startingCash: 100_000,
+  folds: 4,
+  embargoBars: 10
+}
+
+const sweepOf = (series: BarSeries, changed: Partial<SweepOptions> = {}) =>
+  runThrough(sweepCrossings(series, { ...options, ...changed }))
+
+const judged = (series: BarSeries, changed: Partial<SweepOptions> = {}) =>
+  Either.getOrThrowWith(sweepOf(series, changed), (error) => error)
+
+describe("a sweep of crossing rules", () => {
+  it("finds the rule that follows the trends, and that choosing it was no luck", () => {
+    const sweep = judged(seriesOf(trends(1_500, 1)))
+    expect([sweep.best.fast, sweep.best.slow].join("/")).toMatch(/^(3\/9|5\/20)$/)
+    expect(sweep.walkForward.sharpes[0]).toBeGreaterThan(5)
+    expect(sweep.combinatorial.sharpes.length).toBe(5)
+    expect(Math.min(...sweep.combinatorial.sharpes.map((sharpe) => sharpe ?? 0))).toBeGreaterThan(5)
+    expect(sweep.overfitting.probability).toBeLessThan(0.2)
+    expect(sweep.deflated?.probability).toBeGreaterThan(0.99)
+  })
+
+  it("claims nothing of noise", () => {
+    const worth = [1, 2, 3, 4, 5, 6].map((seed) => judged(seriesOf(noise(1_200, seed))))
+    const mean = (values: ReadonlyArray<number>) =>
+      values.reduce((sum, value) => sum + value, 0) / values.length
+    expect(mean(worth.map(({ overfitting }) => overfitting.probability))).toBeGreaterThan(0.25)
+    expect(worth.filter(({ deflated }) => (deflated?.probability ?? 0) > 0.95).length).toBeLessThanOrEqual(1)
+  })
+
+  it("chooses by the past alone: what comes after a test changes no choice before it", () => {
+    const past = trends(900, 3)
+    const one = judged(seriesOf([...past, ...noise(300, 4)]))
+    const other = judged(seriesOf([...past, ...noise(300, 5).map((value) => value * 3)]))
+    // The first fold ends at bar 600, and trains on less.
+    expect(one.walkForward.chosen[0]).toEqual(other.walkForward.chosen[0])
+    expect(one.walkForward.chosen[1]).toEqual(other.walkForward.chosen[1])
+  })
+
+  it("is the same each time, and refuses what is too short to be split", () => {
+    const series = seriesOf(noise(600, 9))
+    expect(judged(series)).toEqual(judged(series))
+    expect(Either.isLeft(sweepOf(seriesOf(noise(20, 9))))).toBe(true)
+  })
+})
