@@ -4,18 +4,19 @@
  */
 import { Args, Command, Options } from "@effect/cli"
 import { Effect, Option } from "effect"
-import type { Settings } from "../agents/Settings.ts"
 import { forecastDatasets } from "../agents/training/forecastFile.ts"
-import { modelNames } from "../agents/training/NetworkChoice.ts"
+import { featureChoices, modelNames } from "../agents/training/NetworkChoice.ts"
 import { quantisationKinds } from "../agents/training/quantiseModelFile.ts"
+import type { TimeFrame } from "../protocols/TimeFrame.ts"
 import type { ParsedArguments } from "./arguments.ts"
 import { evaluate, predict } from "./askModel.ts"
 import { forecastBenchmark } from "./benchmark.ts"
 import { UsageError } from "./errors.ts"
 import { evaluateRl, evaluateRlCommand } from "./evaluateRl.ts"
+import { given } from "./given.ts"
 import { importXgboost } from "./importModel.ts"
 import { quantize } from "./quantize.ts"
-import { type LoadedSettings, loadSettings } from "./settings.ts"
+import { type LoadedSettings, loadSettings, namedTimeFrame } from "./settings.ts"
 import { train } from "./train.ts"
 import { sentimentDefaults, trainSentiment } from "./trainSentiment.ts"
 
@@ -30,29 +31,17 @@ const modelFile = Options.text("model").pipe(Options.withDescription("an ONNX fi
 const whole = (name: string, description: string) =>
   Options.integer(name).pipe(Options.optional, Options.withDescription(description))
 
-/** What is given, by name; what is not is left out. */
-const given = <A extends Readonly<Record<string, Option.Option<unknown>>>>(options: A) =>
-  Object.fromEntries(
-    Object.entries(options).flatMap(([name, value]) => (Option.isSome(value) ? [[name, value.value]] : []))
-  ) as { readonly [K in keyof A]?: Option.Option.Value<A[K]> }
-
-const timeFrameFlag = "--market-data.time-frame"
-
 /** The horizon that all papers have, and the network that takes a minute. */
 const forecastDefaults = { horizon: 96, networks: "dlinear" } as const
 const accuracyLossMaxDefault = 0.005
 
 export const networkCommands = (args: ParsedArguments) => {
   const loaded = <A, E, R>(
-    run: (
-      loaded: LoadedSettings,
-      own: { readonly timeFrame?: Settings["marketData"]["timeFrame"] }
-    ) => Effect.Effect<A, E, R>
+    run: (loaded: LoadedSettings, own: { readonly timeFrame?: TimeFrame }) => Effect.Effect<A, E, R>
   ) =>
     Effect.flatMap(loadSettings(args), (settings) => {
-      // The configured one is that of the simulator: a file has its own unless this command says otherwise.
-      const isGiven = args.flags.some(([flag]) => flag === timeFrameFlag)
-      return run(settings, isGiven ? { timeFrame: settings.value.marketData.timeFrame } : {})
+      const timeFrame = namedTimeFrame(args, settings)
+      return run(settings, timeFrame === undefined ? {} : { timeFrame })
     })
 
   const trainCommand = Command.make(
@@ -77,6 +66,12 @@ export const networkCommands = (args: ParsedArguments) => {
       rate: Options.float("rate").pipe(
         Options.optional,
         Options.withDescription("learning rate; models.trainingLearningRate unless given")
+      ),
+      features: Options.choice("features", featureChoices).pipe(
+        Options.optional,
+        Options.withDescription(
+          "the ten features of a bar: of its instrument by itself (bars), or of all instruments of the file together (instruments); bars unless given"
+        )
       ),
       length: whole("length", "bars of a sequence; 60 unless given, 100 for cnn"),
       layers: whole("layers", "3 for lstm and gru unless given, 4 for transformer, 2 for cnn and mlp"),

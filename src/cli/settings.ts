@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url"
 import { Effect } from "effect"
 import { findRun, type RunRecord } from "../agents/RunDirectory.ts"
 import { Settings } from "../agents/Settings.ts"
+import type { TimeFrame } from "../protocols/TimeFrame.ts"
 import * as Configuration from "../runtime/Configuration.ts"
 import type { ConfigurationInvalid, RunNotFound } from "../runtime/errors.ts"
 import type { ParsedArguments } from "./arguments.ts"
@@ -29,6 +30,13 @@ const readDocument = (path: string, name: string) =>
 export interface LoadedSettings extends Configuration.Loaded<Settings> {
   readonly resumed: RunRecord | undefined
 }
+
+/** The time frame that a command names; the configured one is the simulator's, and a file has its own. */
+export const namedTimeFrame = (
+  { flags }: ParsedArguments,
+  { value }: LoadedSettings
+): TimeFrame | undefined =>
+  flags.some(([flag]) => flag === "--market-data.time-frame") ? value.marketData.timeFrame : undefined
 
 /** A feed of files is meant when files are given. */
 const withSource = (flags: ParsedArguments["flags"]): ParsedArguments["flags"] => {

@@ -32,11 +32,17 @@ export interface BarSeries extends BarColumns {
   readonly barsMissing: number
 }
 
+/** When the bar at a position closes, epoch milliseconds UTC: by the calendar of its instrument. */
+export const closeTimeAt = (
+  { instrument, openTime, timeFrame }: Pick<BarSeries, "instrument" | "openTime" | "timeFrame">,
+  index: number
+): number => closeTimeOf(instrument.calendar, toMs(timeFrame), openTime[index] as number)
+
 /** The bar at a position, as it came first: known when it closed, never corrected. */
 export const barAt = (series: BarSeries, index: number, source: string): Bar => {
   const openTime = series.openTime[index]
   if (openTime === undefined) throw new RangeError(`no bar ${index} in ${series.openTime.length}`)
-  const closeTime = closeTimeOf(series.instrument.calendar, toMs(series.timeFrame), openTime)
+  const closeTime = closeTimeAt(series, index)
   return {
     instrument: series.instrument.id,
     timeFrame: series.timeFrame,

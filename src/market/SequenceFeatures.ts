@@ -9,8 +9,8 @@
  * - position: of the close between low (0) and high (1); 0.5 where they are the same;
  * - volume_ratio: volume over its mean over 20 bars, this one among them;
  * - momentum_10: log return over 10 bars over v sqrt(10); 0 where nothing has moved;
- * - time_sin, time_cos: the end of the bar on the circle of the day (UTC); of the week, from Monday on, where a bar takes
- *   a day or more.
+ * - time_sin, time_cos: the end of the bar's interval on the circle of the day (UTC); of the week, from Monday on, where
+ *   a bar takes a day or more. It is the same under every calendar: a session's close moves with daylight saving.
  *
  * `candles`: log of open, high, low and close over the close before, and volume_ratio.
  *
@@ -125,8 +125,12 @@ export const sequenceFeatures = { bars, candles, returns } as const
 export type SequenceFeaturesName = keyof typeof sequenceFeatures
 
 /** Bars that have to be there for a sequence of this length to end at the last of them. */
-export const barsNeeded = ({ lookBack }: SequenceFeatures, length: number): number => lookBack + length
+export const barsNeeded = ({ lookBack }: Pick<SequenceFeatures, "lookBack">, length: number): number =>
+  lookBack + length
 
 /** Names of the columns of a sequence, the oldest bar first: `ret_1-59` is that of 59 bars before the as-of. */
-export const sequenceColumns = ({ names }: SequenceFeatures, length: number): ReadonlyArray<string> =>
+export const sequenceColumns = (
+  { names }: Pick<SequenceFeatures, "names">,
+  length: number
+): ReadonlyArray<string> =>
   Array.from({ length }, (_, i) => length - 1 - i).flatMap((ago) => names.map((name) => `${name}-${ago}`))

@@ -74,6 +74,7 @@ describe("looking for what peeks", () => {
         const programs = {
           root,
           modelHost: script("model-host"),
+          sentimentHost: script("sentiment-host"),
           trainingHost: script("training-host"),
           trainer: script("trainer")
         }

@@ -6,10 +6,8 @@
  * What can go wrong: a peek that shows at none of the bars that are compared is not found; all of them are.
  */
 import type { Steps } from "../../learning/steps.ts"
-import type { BarSeries } from "../../market/BarSeries.ts"
-import { closeTimeOf } from "../../market/time/Calendar.ts"
+import { type BarSeries, closeTimeAt } from "../../market/BarSeries.ts"
 import type { InstrumentId } from "../../protocols/Instrument.ts"
-import { toMs } from "../../protocols/TimeFrame.ts"
 import type { FeatureSet } from "./featureSets.ts"
 
 export interface FeaturePeek {
@@ -23,14 +21,11 @@ export interface FeaturePeek {
   readonly cut: number
 }
 
-const closeAt = ({ instrument, openTime, timeFrame }: BarSeries, bar: number): number =>
-  closeTimeOf(instrument.calendar, toMs(timeFrame), openTime[bar] as number)
-
 /** The bars that have closed by an instant. */
 export const closedBy = (series: BarSeries, instant: number): BarSeries => {
   const { openTime } = series
   let count = 0
-  while (count < openTime.length && closeAt(series, count) <= instant) count++
+  while (count < openTime.length && closeTimeAt(series, count) <= instant) count++
   const head = (column: Float64Array) => column.subarray(0, count)
   return {
     ...series,
@@ -46,7 +41,7 @@ export const closedBy = (series: BarSeries, instant: number): BarSeries => {
 /** Where the series are cut off: evenly, between the first bars and the last. */
 export const cutsOf = (series: ReadonlyArray<BarSeries>, count: number): ReadonlyArray<number> => {
   const ends = [
-    ...new Set(series.flatMap((one) => Array.from(one.openTime, (_, bar) => closeAt(one, bar))))
+    ...new Set(series.flatMap((one) => Array.from(one.openTime, (_, bar) => closeTimeAt(one, bar))))
   ].sort((a, b) => a - b)
   const cuts = Array.from(
     { length: count },
@@ -78,7 +73,7 @@ export function* featurePeeks(
           if (bar < 0) continue
           found.add(column)
           const values = { whole: a[bar] as number, cut: b[bar] as number }
-          const asOf = closeAt(one, bar)
+          const asOf = closeTimeAt(one, bar)
           peeks.push({ set: set.name, column, instrument: one.instrument.id, asOf, cutAt, ...values })
         }
       }

@@ -2,10 +2,13 @@
  * Every set of numbers that something decides on, as columns over the bars of some series: what a check for peeking
  * computes twice, over a whole history and over one that was cut off.
  */
+import { Either } from "effect"
 import type { Steps } from "../../learning/steps.ts"
 import type { BarSeries } from "../../market/BarSeries.ts"
 import { candlePatternColumns, candlePatterns } from "../../market/candles/CandlePatterns.ts"
 import { featureSchema, featuresAt, windowCloses } from "../../market/Features.ts"
+import { featureMatrix } from "../../market/features/FeatureMatrix.ts"
+import { instrumentFeatureSchema } from "../../market/features/InstrumentFeatures.ts"
 import { indicatorColumns, indicatorNames } from "../../market/indicators/IndicatorColumns.ts"
 import { type SequenceFeaturesName, sequenceFeatures } from "../../market/SequenceFeatures.ts"
 
@@ -85,4 +88,17 @@ const candles = ofEach(
   candlePatternColumns
 )
 
-export const featureSets: ReadonlyArray<FeatureSet> = [voters, ...sequences, indicators, candles]
+/** What instruments do together; series that cannot be followed together are a mistake of the program, and thrown. */
+const together: FeatureSet = {
+  name: "instruments together",
+  columns: instrumentFeatureSchema.names,
+  *of([first, ...others]) {
+    if (first === undefined) return []
+    const matrices = Either.getOrThrow(yield* featureMatrix([first, ...others]))
+    return matrices.map(({ asOf, matrix, names }) =>
+      names.map((_, k) => Float64Array.from(asOf, (_asOf, bar) => matrix[bar * names.length + k] as number))
+    )
+  }
+}
+
+export const featureSets: ReadonlyArray<FeatureSet> = [voters, ...sequences, indicators, candles, together]

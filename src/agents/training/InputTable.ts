@@ -23,7 +23,7 @@ export interface InputTable {
 }
 
 const questionColumns = ["sigma", "band"] as const
-const numberPattern = /^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$/
+export const numberPattern = /^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$/
 
 /** Whether a header is meant as that of such a table, and not as that of a bar file. */
 export const isInputHeader = (line: string, names: ReadonlyArray<string>): boolean => {

@@ -9,14 +9,14 @@ import { readFile } from "node:fs/promises"
 import { basename } from "node:path"
 import { Effect, Either } from "effect"
 import { describe, type OpinionModelDescription } from "../../learning/OpinionModel.ts"
-import { decode } from "../../learning/onnx/OnnxFile.ts"
-import { sequenceFeatures } from "../../market/SequenceFeatures.ts"
+import { decode, type ModelProto } from "../../learning/onnx/OnnxFile.ts"
 import { sha256 } from "../../protocols/wire/Json.ts"
 import { Limits } from "../../protocols/wire/Limits.ts"
 import type { FileUnwritable } from "../training-host/errors.ts"
 import { writeWhole } from "../training-host/wholeFile.ts"
 import { ModelFileUnfit } from "./errors.ts"
-import { inputOfNames, inputSchema, type ModelInput } from "./ModelInput.ts"
+import { inputFeatures } from "./InputFeatures.ts"
+import { inputOfNames, inputSchema, looksAtAll, type ModelInput, type SequenceInput } from "./ModelInput.ts"
 import { readTrainedModel, type TrainedModel } from "./TrainedModel.ts"
 
 /** Of ai.onnx, as onnxruntime has them. */
@@ -46,8 +46,8 @@ const reasonOf = (cause: unknown): string => {
   return message
 }
 
-/** The left says what is wrong, as the end of a sentence. */
-export const checkModel = (bytes: Uint8Array): Either.Either<Omit<ModelFile, "path" | "digest">, string> =>
+/** A model of operators that can be served. The left says what is wrong, as the end of a sentence. */
+export const decodeServed = (bytes: Uint8Array): Either.Either<ModelProto, string> =>
   Either.gen(function* () {
     const model = yield* Either.mapLeft(decode(bytes), ({ reason }) => `it is no readable ONNX (${reason})`)
     for (const { domain, version } of model.opsets) {
@@ -59,15 +59,23 @@ export const checkModel = (bytes: Uint8Array): Either.Either<Omit<ModelFile, "pa
         )
       }
     }
+    return model
+  })
+
+/** The left says what is wrong, as the end of a sentence. */
+export const checkModel = (bytes: Uint8Array): Either.Either<Omit<ModelFile, "path" | "digest">, string> =>
+  Either.gen(function* () {
+    const model = yield* decodeServed(bytes)
     const description = yield* Either.mapLeft(describe(model), ({ reason }) => reason)
     const { featureNames: names, featureSchemaVersion: version, metadata } = description
     const trained = readTrainedModel(metadata)
     if (trained === undefined) {
       return { bytes, description, trained, input: inputOfNames({ names, version }) }
     }
-    const { features, length, version: wanted } = trained.sequence
-    const input = { kind: "sequence", features, length } as const
-    if (sequenceFeatures[features].version !== wanted) {
+    const { features, length, scaling, version: wanted } = trained.sequence
+    const standIns = scaling === undefined ? {} : { standIns: scaling.means }
+    const input: SequenceInput = { kind: "sequence", features, length, ...standIns }
+    if (inputFeatures[features].version !== wanted) {
       yield* Either.left(
         `it sees version ${wanted} of the features of ${features}, which are not made any more`
       )
@@ -75,10 +83,16 @@ export const checkModel = (bytes: Uint8Array): Either.Either<Omit<ModelFile, "pa
     if (inputSchema(input).names.join() !== names.join()) {
       yield* Either.left(`its ${names.length} columns are not ${length} bars of the features of ${features}`)
     }
+    if (looksAtAll(input) && scaling?.means.length !== inputFeatures[features].names.length) {
+      yield* Either.left(`it does not say what stands in for features of ${features} that are absent`)
+    }
     return { bytes, description, trained, input }
   })
 
-export const readModelFile = (path: string): Effect.Effect<ModelFile, ModelFileUnfit> =>
+/** A model's bytes, as they were written: no larger than can be served, and as the checksum beside them says. */
+export const readModelBytes = (
+  path: string
+): Effect.Effect<{ readonly bytes: Uint8Array; readonly digest: string }, ModelFileUnfit> =>
   Effect.gen(function* () {
     const unfit = (reason: string) => new ModelFileUnfit({ path, reason })
     const attempt = <A>(work: () => Promise<A>) =>
@@ -96,8 +110,14 @@ export const readModelFile = (path: string): Effect.Effect<ModelFile, ModelFileU
         return yield* unfit(`its checksum is ${digest.slice(0, 12)}…, ${beside} says ${wanted.slice(0, 12)}…`)
       }
     }
-    const checked = checkModel(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength))
-    if (Either.isLeft(checked)) return yield* unfit(checked.left)
+    return { bytes: new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength), digest }
+  })
+
+export const readModelFile = (path: string): Effect.Effect<ModelFile, ModelFileUnfit> =>
+  Effect.gen(function* () {
+    const { bytes, digest } = yield* readModelBytes(path)
+    const checked = checkModel(bytes)
+    if (Either.isLeft(checked)) return yield* new ModelFileUnfit({ path, reason: checked.left })
     return { path, digest, ...checked.right }
   })
 

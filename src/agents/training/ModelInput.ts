@@ -1,39 +1,47 @@
 /**
  * What a model sees of the bars at an as-of, by what its file says of it: a sequence of features of each bar
- * (SequenceFeatures.ts), or features of the last closes (Features.ts).
+ * (InputFeatures.ts), or features of the last closes (Features.ts).
  *
- * What can go wrong: a bar whose features are not finite (FeatureNotFinite names it).
+ * What can go wrong: a bar whose features are not finite (FeatureNotFinite names it), bars that cannot be followed together
+ * (ScheduleError).
  * Invariant: the row of an as-of follows from the bars up to it.
  */
 import { Either } from "effect"
 import type { Steps } from "../../learning/steps.ts"
 import type { BarSeries } from "../../market/BarSeries.ts"
 import { featureSchema, featuresAt, windowReturns } from "../../market/Features.ts"
-import {
-  barsNeeded,
-  type SequenceFeaturesName,
-  sequenceColumns,
-  sequenceFeatures
-} from "../../market/SequenceFeatures.ts"
+import { barsNeeded, sequenceColumns } from "../../market/SequenceFeatures.ts"
 import type { FeatureSchema } from "../../protocols/Model.ts"
-import { FeatureNotFinite } from "./errors.ts"
+import {
+  featureSeries,
+  type InputError,
+  type InputFeaturesName,
+  inputFeatures,
+  together
+} from "./InputFeatures.ts"
 
-export type ModelInput =
-  | { readonly kind: "sequence"; readonly features: SequenceFeaturesName; readonly length: number }
-  | { readonly kind: "closes"; readonly lags: number }
+export interface SequenceInput {
+  readonly kind: "sequence"
+  readonly features: InputFeaturesName
+  /** Bars of a sequence. */
+  readonly length: number
+  /** Of each feature of `instruments` what stands in where it is absent; the others never are. */
+  readonly standIns?: ReadonlyArray<number>
+}
 
-const barsPerStep = 500
+export type ModelInput = SequenceInput | { readonly kind: "closes"; readonly lags: number }
+
 const lagsMax = 64
 
 export const inputSchema = (input: ModelInput): FeatureSchema => {
   if (input.kind === "closes") return featureSchema(input.lags)
-  const features = sequenceFeatures[input.features]
+  const features = inputFeatures[input.features]
   return { version: features.version, names: sequenceColumns(features, input.length) }
 }
 
 /** Bars before the one of the as-of that have to be there. */
 export const barsBeforeOf = (input: ModelInput): number =>
-  input.kind === "closes" ? windowReturns : barsNeeded(sequenceFeatures[input.features], input.length) - 1
+  input.kind === "closes" ? windowReturns : barsNeeded(inputFeatures[input.features], input.length) - 1
 
 /** The input of a model that is told by nothing but the names of its features. */
 export const inputOfNames = ({ names, version }: FeatureSchema): ModelInput | undefined => {
@@ -44,41 +52,21 @@ export const inputOfNames = ({ names, version }: FeatureSchema): ModelInput | un
   return undefined
 }
 
-/**
- * Features of all bars of an instrument that have some, [bars - look-back, features]: those of bar b are in row
- * b - look-back.
- */
-export function* sequenceSeries(
-  name: SequenceFeaturesName,
-  series: BarSeries
-): Steps<Either.Either<Float32Array, FeatureNotFinite>> {
-  const features = sequenceFeatures[name]
-  const width = features.names.length
-  const rows = Math.max(0, series.close.length - features.lookBack)
-  const out = new Float32Array(rows * width)
-  for (let row = 0; row < rows; row++) {
-    if (row % barsPerStep === 0) yield
-    features.fill(series, row + features.lookBack, out, row * width)
-  }
-  const at = out.findIndex((value) => !Number.isFinite(value))
-  if (at < 0) return Either.right(out)
-  const time = series.openTime[Math.floor(at / width) + features.lookBack] as number
-  return Either.left(
-    new FeatureNotFinite({
-      where: `the bar of ${series.instrument.symbol} at ${new Date(time).toISOString()}`,
-      feature: features.names[at % width] as string,
-      value: String(out[at])
-    })
-  )
-}
-
 /** Writes the raw features of the model at a bar of an instrument, by index. */
 export type FillInput = (instrument: number, bar: number, out: Float32Array, at: number) => void
+
+/** Whether a model looks at all instruments of an as-of, and not at one by itself. */
+export const looksAtAll = (input: ModelInput): boolean =>
+  input.kind === "sequence" && input.features === together
+
+/** Why the running agents, which answer for one instrument at a time, do not ask such a model; as the end of a sentence. */
+export const looksAtAllUnserved =
+  "its features look at several instruments together, which `conclave predict` and `conclave evaluate` can give it and a running agent cannot"
 
 export function* inputsOf(
   input: ModelInput,
   instruments: ReadonlyArray<BarSeries>
-): Steps<Either.Either<FillInput, FeatureNotFinite>> {
+): Steps<Either.Either<FillInput, InputError>> {
   if (input.kind === "closes") {
     const scratch = new Float64Array(featureSchema(input.lags).names.length)
     return Either.right((instrument, bar, out, at) => {
@@ -86,16 +74,24 @@ export function* inputsOf(
       out.set(scratch, at)
     })
   }
-  const { lookBack, names } = sequenceFeatures[input.features]
-  const width = names.length
-  const all: Array<Float32Array> = []
-  for (const series of instruments) {
-    const made = yield* sequenceSeries(input.features, series)
-    if (Either.isLeft(made)) return Either.left(made.left)
-    all.push(made.right)
+  const { features, length, standIns } = input
+  if (looksAtAll(input) && standIns === undefined) {
+    throw new RangeError(`nothing stands in for features of ${features} that are absent`)
   }
-  return Either.right((instrument, bar, out, at) => {
-    const end = (bar - lookBack + 1) * width
-    out.set((all[instrument] as Float32Array).subarray(end - input.length * width, end), at)
-  })
+  const { lookBack, names } = inputFeatures[features]
+  const width = names.length
+  const made = yield* featureSeries(features, instruments)
+  return Either.map(
+    made,
+    (all): FillInput =>
+      (instrument, bar, out, at) => {
+        const end = (bar - lookBack + 1) * width
+        const rows = (all[instrument] as Float32Array).subarray(end - length * width, end)
+        out.set(rows, at)
+        if (standIns === undefined) return
+        for (const [i, value] of rows.entries()) {
+          if (Number.isNaN(value)) out[at + i] = standIns[i % width] as number
+        }
+      }
+  )
 }

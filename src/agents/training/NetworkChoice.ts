@@ -9,6 +9,9 @@
  *
  * - `cnn`: 100 bars of five candle channels, and which candle pattern ends there;
  * - `trm`: one bar of ten features, and which strategy will have been the best.
+ *
+ * The ten features are those of an instrument by itself (`bars`), or those of instruments that are followed together
+ * (`instruments`) where that is chosen.
  */
 import { Either, ParseResult, Schema } from "effect"
 import { TrainingRefused } from "../../learning/errors.ts"
@@ -26,19 +29,24 @@ import {
 } from "../../learning/training/TrainingSpec.ts"
 import { TrmEpochsSpec, trmEpochsDefaults } from "../../learning/trm/TrmEpochsSpec.ts"
 import { strategyTrm } from "../../learning/trm/TrmSpec.ts"
-import { type SequenceFeaturesName, sequenceFeatures } from "../../market/SequenceFeatures.ts"
 import type { Settings } from "../Settings.ts"
 import type { HostTraining } from "../training-host/HostTraining.ts"
 import { parameterCount, runSizesOf } from "../training-host/RunSizes.ts"
 import { type ClassKind, classNames } from "./ClassLabels.ts"
-import type { ModelInput } from "./ModelInput.ts"
+import { type InputFeaturesName, inputFeatures, together } from "./InputFeatures.ts"
+import type { SequenceInput } from "./ModelInput.ts"
 
 export const modelNames = ["lstm", "gru", "cnn", "transformer", "dlinear", "linear", "mlp", "trm"] as const
 export type ModelName = (typeof modelNames)[number]
 
 /** What the command may say; the rest is as configured. */
+/** The ten features of a bar that can be chosen where a network sees ten. */
+export const featureChoices = ["bars", together] as const
+export type FeatureChoice = (typeof featureChoices)[number]
+
 export interface NetworkChoice {
   readonly model: ModelName
+  readonly features?: FeatureChoice
   /** Bars of a sequence. */
   readonly length?: number
   readonly layers?: number
@@ -51,7 +59,7 @@ export interface NetworkChoice {
 }
 
 export interface ChosenNetwork {
-  readonly input: ModelInput & { readonly kind: "sequence" }
+  readonly input: SequenceInput
   readonly spec: HostTraining
   /** What its classes are; null where it answers with a return. */
   readonly classes: ClassKind | null
@@ -123,7 +131,7 @@ const bodyOf = (
   }
 }
 
-const featuresOf: Readonly<Record<WindowName, SequenceFeaturesName>> = {
+const featuresOf: Readonly<Record<WindowName, InputFeaturesName>> = {
   lstm: "bars",
   gru: "bars",
   transformer: "bars",
@@ -188,7 +196,7 @@ const chooseTrm = (choice: NetworkChoice, settings: Settings): Choosing => {
     }
     const parameters = yield* parameterCount(spec.trm)
     return {
-      input: { kind: "sequence" as const, features: "bars" as const, length: 1 },
+      input: { kind: "sequence" as const, features: choice.features ?? ("bars" as const), length: 1 },
       spec,
       classes: "strategies" as const,
       parameters
@@ -197,13 +205,14 @@ const chooseTrm = (choice: NetworkChoice, settings: Settings): Choosing => {
 }
 
 const chooseWindowed = (model: WindowName, choice: NetworkChoice, settings: Settings): Choosing => {
-  const features = featuresOf[model]
+  const own = featuresOf[model]
+  const features = choice.features ?? own
   const length = choice.length ?? (model === "cnn" ? patternRecogniser : pricePredictor).length
   const refused = refusedOf(model)
   const classes = model === "cnn" ? "candles" : null
   const defaults = trainingDefaults({
     length,
-    features: sequenceFeatures[features].names.length,
+    features: inputFeatures[features].names.length,
     body: bodyOf(model, { ...choice, length }, settings),
     head:
       classes === null
@@ -217,6 +226,9 @@ const chooseWindowed = (model: WindowName, choice: NetworkChoice, settings: Sett
     schedule: { kind: "constant", rate, warmUpSteps: 0 }
   }
   return Either.gen(function* () {
+    if (features !== own && own !== "bars") {
+      yield* Either.left(refused(`it sees ${own} and not ${features}, which other networks do`))
+    }
     // The sizes first: what follows takes them for sound.
     yield* validate(model, NetworkSpec as Schema.Schema<unknown>, spec.network)
     yield* validate(model, Spec as Schema.Schema<unknown>, spec)

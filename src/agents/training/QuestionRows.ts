@@ -9,11 +9,10 @@
  */
 import { sides } from "../../learning/ScoreCalibrator.ts"
 import type { Steps } from "../../learning/steps.ts"
-import type { BarSeries } from "../../market/BarSeries.ts"
+import { type BarSeries, closeTimeAt } from "../../market/BarSeries.ts"
 import { type Costs, roundTrip } from "../../market/Costs.ts"
 import { featureSchema, featuresAt, windowReturns } from "../../market/Features.ts"
 import { bandOf, barsUntilMature, labelOf, labelReturn } from "../../market/Label.ts"
-import { toMs } from "../../protocols/TimeFrame.ts"
 
 export interface QuestionRows {
   readonly instruments: ReadonlyArray<BarSeries>
@@ -72,8 +71,7 @@ export function* questionRows(
   const scratch = new Float64Array(featureSchema(0).names.length)
   const all: Array<Row> = []
   for (const [instrument, series] of instruments.entries()) {
-    const { close, closeOnly, open, openTime } = series
-    const frame = toMs(series.timeFrame)
+    const { close, closeOnly, open } = series
     const needed = barsUntilMature(horizonBars, closeOnly)
     const bars = close.length
     for (let bar = Math.max(barsBefore, questionBarsBefore); bar < (matured ? bars - needed : bars); bar++) {
@@ -87,8 +85,8 @@ export function* questionRows(
       all.push([
         instrument,
         bar,
-        (openTime[bar] as number) + frame,
-        isKnown ? (openTime[bar + needed] as number) + frame : Number.NaN,
+        closeTimeAt(series, bar),
+        isKnown ? closeTimeAt(series, bar + needed) : Number.NaN,
         sigma,
         band,
         logReturn / sigma,

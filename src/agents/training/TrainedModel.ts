@@ -6,16 +6,17 @@
  */
 import { Either, Schema } from "effect"
 import { Costs } from "../../market/Costs.ts"
-import { sequenceFeatures } from "../../market/SequenceFeatures.ts"
+import { FeatureScaling } from "../../market/features/FeatureScaling.ts"
+import { Calendar } from "../../protocols/Instrument.ts"
 import { Metric } from "../../protocols/Model.ts"
 import { TimeFrame } from "../../protocols/TimeFrame.ts"
 import { Digest, EpochMs } from "../../protocols/wire/Ids.ts"
 import { canonicalJson } from "../../protocols/wire/Json.ts"
 import { HostTraining } from "../training-host/HostTraining.ts"
 import { classKinds } from "./ClassLabels.ts"
+import { inputFeaturesNames } from "./InputFeatures.ts"
 
 const Text = Schema.String.pipe(Schema.maxLength(256))
-const names = Object.keys(sequenceFeatures) as ReadonlyArray<keyof typeof sequenceFeatures>
 
 /** Of one class of a classifier. */
 const TrainedClass = Schema.Struct({
@@ -34,13 +35,17 @@ const TrainedClass = Schema.Struct({
 
 export const TrainedModel = Schema.Struct({
   version: Schema.Literal(1),
-  /** Which features of each bar (SequenceFeatures.ts), and of how many bars. */
+  /** Which features of each bar (InputFeatures.ts), and of how many bars. */
   sequence: Schema.Struct({
-    features: Schema.Literal(...names),
+    features: Schema.Literal(...inputFeaturesNames),
     version: Schema.Int,
     length: Schema.Int.pipe(Schema.between(1, 4_096)),
     /** Whether there were volumes; their stand-in is 1. */
-    hasVolume: Schema.Boolean
+    hasVolume: Schema.Boolean,
+    /** Of features that may be absent: what the graph does with those that are there, and what stands in for the others. */
+    scaling: Schema.optionalWith(FeatureScaling, { exact: true }),
+    /** Of those whose features tell the time by the as-of: under another one they would tell another. */
+    calendar: Schema.optionalWith(Calendar, { exact: true })
   }),
   timeFrame: TimeFrame,
   horizonBars: Schema.Int.pipe(Schema.between(1, 10_000)),

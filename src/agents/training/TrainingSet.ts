@@ -5,7 +5,7 @@
  * classes weigh more in the loss where they are known at the as-of (`classWeights`).
  *
  * What can go wrong: too few rows for the parts to mean anything (TooFewBars), a feature that is not finite
- * (FeatureNotFinite), bars that have no classes (TrainingRefused).
+ * (FeatureNotFinite), bars that cannot be followed together (ScheduleError) or have no classes (TrainingRefused).
  * Invariant: nothing of the held-out part is in what is given to the training host.
  */
 import { Either } from "effect"
@@ -16,14 +16,15 @@ import { fitNormalisation, normalise } from "../../learning/NetworkOpinion.ts"
 import type { Normalisation } from "../../learning/networks/models.ts"
 import { calibratorDefaults } from "../../learning/ScoreCalibrator.ts"
 import type { Steps } from "../../learning/steps.ts"
-import type { BarSeries } from "../../market/BarSeries.ts"
+import { type BarSeries, closeTimeAt } from "../../market/BarSeries.ts"
+import { type FeatureScaling, fitFeatureScaling, scaleMatrix } from "../../market/features/FeatureScaling.ts"
+import { instrumentFeatureSchema } from "../../market/features/InstrumentFeatures.ts"
 import { barsUntilMature } from "../../market/Label.ts"
-import { sequenceFeatures } from "../../market/SequenceFeatures.ts"
-import { toMs } from "../../protocols/TimeFrame.ts"
 import type { TrainingData, TrainingRows } from "../training-host/TrainingData.ts"
 import { type ClassKind, classLabels, classNames } from "./ClassLabels.ts"
-import { type FeatureNotFinite, TooFewBars } from "./errors.ts"
-import { barsBeforeOf, type ModelInput, sequenceSeries } from "./ModelInput.ts"
+import { TooFewBars } from "./errors.ts"
+import { featureSeries, type InputError, inputFeatures } from "./InputFeatures.ts"
+import { barsBeforeOf, looksAtAll, type SequenceInput } from "./ModelInput.ts"
 import {
   pickRows,
   type QuestionOptions,
@@ -57,6 +58,8 @@ export interface TrainingSet {
   readonly validation: QuestionRows
   readonly heldOut: QuestionRows
   readonly normalisation: Normalisation
+  /** The same of features that may be absent: their means stand in for them. Null where none ever is. */
+  readonly scaling: FeatureScaling | null
   readonly data: TrainingData
   /** Null where the network answers with a return. */
   readonly classes: TrainingClasses | null
@@ -65,11 +68,26 @@ export interface TrainingSet {
 export interface TrainingSetOptions extends Omit<QuestionOptions, "barsBefore" | "matured"> {
   /** For messages. */
   readonly path: string
-  readonly input: ModelInput & { readonly kind: "sequence" }
+  readonly input: SequenceInput
   readonly classes?: ClassKind | null
 }
 
-type Parts = Pick<TrainingSet, "training" | "validation" | "heldOut">
+export type Parts = Pick<TrainingSet, "training" | "validation" | "heldOut">
+
+/** Rows that parts which mean something are made of. @param after bars until the label of a row is known */
+export const rowsMinFor = (after: number, instruments: number): number =>
+  Math.ceil(partRowsMin / (1 - shares.train - shares.test)) + 2 * after * instruments
+
+/** Rows in the order of time, parted: those whose labels touch those of the next part are left out. */
+export const partByTime = (rows: QuestionRows) =>
+  Either.map(
+    timeOrderedSplit({ start: rows.asOf, end: rows.labelEnd }, { ...shares, embargoMs: 0 }),
+    ({ test, train, validation }): Parts => ({
+      training: pickRows(rows, train),
+      validation: pickRows(rows, validation),
+      heldOut: pickRows(rows, test)
+    })
+  )
 
 /** The classes of all rows. What is known only in hindsight is as likely as it is: it bears no weights. */
 function* classesOf(
@@ -94,10 +112,29 @@ function* classesOf(
   return Either.right({ kind, names, weights, counts, training, validation, heldOut })
 }
 
+/** What the network sees, by the mean and deviation of what was seen in training. */
+function* normalisedBy(
+  seen: Float32Array,
+  given: Float32Array,
+  input: SequenceInput
+): Steps<Pick<TrainingSet, "normalisation" | "scaling"> & Pick<TrainingData, "series">> {
+  const { names } = inputFeatures[input.features]
+  if (!looksAtAll(input)) {
+    const normalisation = fitNormalisation(seen, names.length)
+    yield
+    return { normalisation, scaling: null, series: normalise(given, normalisation, names.length) }
+  }
+  const rowsOf = (matrix: Float32Array) => ({ schema: instrumentFeatureSchema, names, matrix })
+  const scaling = fitFeatureScaling(rowsOf(seen), { from: 0, to: seen.length / names.length })
+  yield
+  const { deviations, means } = scaling
+  return { normalisation: { means, deviations }, scaling, series: scaleMatrix(rowsOf(given), scaling) }
+}
+
 export function* makeTrainingSet(
   instruments: ReadonlyArray<BarSeries>,
   options: TrainingSetOptions
-): Steps<Either.Either<TrainingSet, TooFewBars | FeatureNotFinite | TrainingRefused>> {
+): Steps<Either.Either<TrainingSet, TooFewBars | InputError | TrainingRefused>> {
   const { input, path } = options
   const barsBefore = barsBeforeOf(input)
   const bars = instruments.reduce((most, { close }) => Math.max(most, close.length), 0)
@@ -113,28 +150,26 @@ export function* makeTrainingSet(
   const spans = `a sequence of ${input.length} bars, ${before + 1 - input.length} before it and a horizon of ${options.horizonBars}`
   if (bars < needed) return tooFew(needed, spans)
   const rows = yield* questionRows(instruments, { ...options, barsBefore, matured: true })
-  const rowsMin = Math.ceil(partRowsMin / (1 - shares.train - shares.test)) + 2 * after * instruments.length
+  const rowsMin = rowsMinFor(after, instruments.length)
   if (rows.rows < rowsMin) {
     return tooFew(
       needed + Math.ceil(rowsMin / instruments.length),
       `${spans}, and ${rowsMin} rows, of which there are ${rows.rows}`
     )
   }
-  const split = timeOrderedSplit({ start: rows.asOf, end: rows.labelEnd }, { ...shares, embargoMs: 0 })
+  const split = partByTime(rows)
   yield
   if (Either.isLeft(split)) return tooFew(needed + rowsMin, split.left.message)
-  const parts = {
-    training: pickRows(rows, split.right.train),
-    validation: pickRows(rows, split.right.validation),
-    heldOut: pickRows(rows, split.right.test)
-  }
+  const parts = split.right
   const named = options.classes ?? null
   const labelled = named === null ? null : yield* classesOf(named, parts, options.costs)
   if (labelled !== null && Either.isLeft(labelled)) return Either.left(labelled.left)
   const classes = labelled === null ? null : labelled.right
 
-  const features = sequenceFeatures[input.features]
-  const width = features.names.length
+  const { lookBack, names } = inputFeatures[input.features]
+  const width = names.length
+  const made = yield* featureSeries(input.features, instruments)
+  if (Either.isLeft(made)) return Either.left(made.left)
   const lastBars = lastBarsOf(instruments.length, parts.training, parts.validation)
   const offsets: Array<number> = []
   const given: Array<Float32Array> = []
@@ -142,19 +177,15 @@ export function* makeTrainingSet(
   const seenTo = parts.training.asOf.at(-1) as number
   let steps = 0
   for (const [i, series] of instruments.entries()) {
-    const made = yield* sequenceSeries(input.features, series)
-    if (Either.isLeft(made)) return Either.left(made.left)
-    const frame = toMs(series.timeFrame)
-    const rowsTo = (bar: number) => made.right.subarray(0, Math.max(0, bar + 1 - features.lookBack) * width)
+    const all = made.right[i] as Float32Array
+    const rowsTo = (bar: number) => all.subarray(0, Math.max(0, bar + 1 - lookBack) * width)
     const kept = rowsTo(lastBars[i] as number)
     given.push(kept)
-    seen.push(rowsTo(series.openTime.findLastIndex((time) => time + frame <= seenTo)))
-    offsets.push(steps - features.lookBack)
+    seen.push(rowsTo(series.openTime.findLastIndex((_, bar) => closeTimeAt(series, bar) <= seenTo)))
+    offsets.push(steps - lookBack)
     steps += kept.length / width
   }
-  const normalisation = fitNormalisation(joined(seen), width)
-  yield
-  const series = normalise(joined(given), normalisation, width)
+  const { normalisation, scaling, series } = yield* normalisedBy(joined(seen), joined(given), input)
   yield
   const windowsOf = (part: QuestionRows, labels: Uint8Array | undefined): TrainingRows => ({
     ends: part.bar.map((bar, i) => bar + (offsets[part.instrument[i] as number] as number)),
@@ -168,6 +199,7 @@ export function* makeTrainingSet(
   return Either.right({
     ...parts,
     normalisation,
+    scaling,
     classes,
     data: {
       features: width,

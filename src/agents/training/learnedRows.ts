@@ -9,9 +9,17 @@
 import { Effect } from "effect"
 import type { Costs } from "../../market/Costs.ts"
 import { stepwise } from "../../runtime/breathe.ts"
-import { type FeatureNotFinite, ModelFileUnfit, NothingHeldOut, TooFewBars } from "./errors.ts"
+import { ModelFileUnfit, NothingHeldOut, TooFewBars } from "./errors.ts"
+import type { InputError } from "./InputFeatures.ts"
 import type { ModelFile } from "./ModelFile.ts"
-import { barsBeforeOf, type FillInput, inputSchema, inputsOf, type ModelInput } from "./ModelInput.ts"
+import {
+  barsBeforeOf,
+  type FillInput,
+  inputSchema,
+  inputsOf,
+  looksAtAll,
+  type ModelInput
+} from "./ModelInput.ts"
 import { pickRows, type QuestionRows, questionBarsBefore, questionRows } from "./QuestionRows.ts"
 import type { Bars } from "./readBars.ts"
 
@@ -30,6 +38,36 @@ export const barInput = ({
         reason: `it is of kind ${description.kind}, and its features (${description.featureNames.slice(0, 4).join(", ")}, …) cannot be made from bars; \`conclave predict\` takes them as a table`
       })
     : Effect.succeed(input)
+
+const listed = (names: ReadonlyArray<string>) =>
+  names.length > 4 ? `${names.slice(0, 4).join(", ")} and ${names.length - 4} more` : names.join(", ")
+
+/**
+ * A model that looks at all instruments of an as-of has learned what they do together, and when: others, or another
+ * calendar, would mean something else.
+ */
+export const checkTogether = (
+  { input, path, trained }: ModelFile,
+  bars: Pick<Bars, "path" | "instruments">
+): Effect.Effect<void, ModelFileUnfit> => {
+  if (input === undefined || !looksAtAll(input) || trained === undefined) return Effect.void
+  const { calendar } = trained.sequence
+  const other = bars.instruments.find(({ instrument }) => instrument.calendar !== calendar)?.instrument
+  if (calendar !== undefined && other !== undefined) {
+    const reason = `it was trained on the calendar ${calendar}, and ${bars.path} is read on ${other.calendar} (--market-data.calendar chooses)`
+    return new ModelFileUnfit({ path, reason })
+  }
+  const wanted = trained.data.instruments
+  const given: ReadonlyArray<string> = bars.instruments.map(({ instrument }) => instrument.id)
+  const missing = wanted.filter((id) => !given.includes(id))
+  const more = given.filter((id) => !wanted.includes(id))
+  if (missing.length + more.length === 0) return Effect.void
+  const said = missing.length > 0 ? `lacks ${listed(missing)}` : `has ${listed(more)} as well`
+  return new ModelFileUnfit({
+    path,
+    reason: `its features look at ${wanted.length} instruments together, and ${bars.path} ${said} (--symbol chooses)`
+  })
+}
 
 /** Rows before this as-of it has learned from; undefined for a model that does not say. */
 const learnedTo = ({ description, trained }: ModelFile): number | undefined => {
@@ -58,7 +96,7 @@ export const askedRows = (
   model: ModelFile,
   bars: Bars,
   otherwise: { readonly horizonBars: number; readonly costs: Costs }
-): Effect.Effect<AskedRows, ModelFileUnfit | TooFewBars | NothingHeldOut | FeatureNotFinite> =>
+): Effect.Effect<AskedRows, ModelFileUnfit | TooFewBars | NothingHeldOut | InputError> =>
   Effect.gen(function* () {
     const { trained } = model
     const { costs, horizonBars } = trained ?? otherwise
@@ -70,6 +108,7 @@ export const askedRows = (
         reason: `it was trained on bars of ${trained.timeFrame}, those in ${path} are of ${bars.timeFrame}`
       })
     }
+    yield* checkTogether(model, bars)
     const barsBefore = barsBeforeOf(input)
     const all = yield* stepwise(questionRows(instruments, { barsBefore, horizonBars, costs, matured: true }))
     if (all.rows === 0) {

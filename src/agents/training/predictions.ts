@@ -10,7 +10,7 @@ import type { Settings } from "../Settings.ts"
 import { ModelFileUnfit, TooFewBars } from "./errors.ts"
 import { runRowsOf } from "./evaluateModel.ts"
 import { type InputTable, isInputHeader, parseInputTable, readHeader, readTableText } from "./InputTable.ts"
-import { barInput } from "./learnedRows.ts"
+import { barInput, checkTogether } from "./learnedRows.ts"
 import type { ModelFile } from "./ModelFile.ts"
 import { barsBeforeOf, inputSchema, inputsOf } from "./ModelInput.ts"
 import { type AskModel, askRows, type ModelAnswers, type ModelRunOptions, openModel } from "./ModelRun.ts"
@@ -71,6 +71,7 @@ const ofBars = (path: string, model: ModelFile, options: PredictOptions, timeFra
         reason: `it was trained on bars of ${trained.timeFrame}, those asked for are of ${bars.timeFrame}`
       })
     }
+    yield* checkTogether(model, bars)
     const barsBefore = barsBeforeOf(input)
     const rows = yield* stepwise(
       questionRows(instruments, {

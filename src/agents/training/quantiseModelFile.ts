@@ -35,10 +35,11 @@ import type { Steps } from "../../learning/steps.ts"
 import { Digest } from "../../protocols/wire/Ids.ts"
 import { canonicalJson } from "../../protocols/wire/Json.ts"
 import { stepwise } from "../../runtime/breathe.ts"
-import type { FeatureNotFinite, NothingHeldOut, TooFewBars } from "./errors.ts"
+import type { NothingHeldOut, TooFewBars } from "./errors.ts"
 import { InputTableUnfit, ModelFileUnfit } from "./errors.ts"
 import { runRowsOf } from "./evaluateModel.ts"
 import { asPromise, startGraphHost } from "./GraphHost.ts"
+import type { InputError } from "./InputFeatures.ts"
 import { type AskedRows, askedRows } from "./learnedRows.ts"
 import { checkModel, type ModelFile } from "./ModelFile.ts"
 import { askRows, type ModelAnswers, type ModelRunOptions, openModel } from "./ModelRun.ts"
@@ -199,7 +200,7 @@ export type QuantiseError =
   | InputTableUnfit
   | TooFewBars
   | NothingHeldOut
-  | FeatureNotFinite
+  | InputError
   | OutcomesRefused
   | RowRefused
   | TooFewOutcomes

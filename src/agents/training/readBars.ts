@@ -1,8 +1,12 @@
-/** The bars of a file as the commands take them: the instruments, the time frame and the last as-ofs asked for. */
+/**
+ * The bars of a file as the commands take them: the instruments, the calendar, the time frame and the last as-ofs asked
+ * for.
+ */
 import { Effect, Either } from "effect"
 import { aggregateBars } from "../../market/aggregateBars.ts"
 import type { BarSeries } from "../../market/BarSeries.ts"
 import type { BarFileError, TimeFrameUnfit } from "../../market/errors.ts"
+import type { NotASession } from "../../market/time/errors.ts"
 import type { TimeFrame } from "../../protocols/TimeFrame.ts"
 import type { FileUnreadable } from "../market-data/errors.ts"
 import { readBarFile } from "../market-data/readBarFile.ts"
@@ -36,13 +40,14 @@ export const readBars = (
   path: string,
   { marketData }: Settings,
   timeFrame?: TimeFrame
-): Effect.Effect<Bars, BarFileError | FileUnreadable | TimeFrameUnfit> =>
+): Effect.Effect<Bars, BarFileError | FileUnreadable | NotASession | TimeFrameUnfit> =>
   Effect.gen(function* () {
-    const { instrumentsMax, lastAsOfs, refusedShareMax, symbols } = marketData
+    const { calendar, instrumentsMax, lastAsOfs, refusedShareMax, symbols } = marketData
     const file = yield* readBarFile({
       path,
       symbols,
       refusedShareMax,
+      calendar,
       ...(instrumentsMax === 0 ? {} : { instrumentsMax })
     })
     const frame = timeFrame ?? file.timeFrame

@@ -16,7 +16,6 @@ import type { OutcomesRefused } from "../../learning/evaluation/checks.ts"
 import type { Calibrator } from "../../learning/ScoreCalibrator.ts"
 import type { BarSeries } from "../../market/BarSeries.ts"
 import { barsUntilMature } from "../../market/Label.ts"
-import { sequenceFeatures } from "../../market/SequenceFeatures.ts"
 import { stepwise } from "../../runtime/breathe.ts"
 import type { Settings } from "../Settings.ts"
 import type { FileUnwritable } from "../training-host/errors.ts"
@@ -27,7 +26,7 @@ import { start, type Training, type TrainingResult } from "../training-host/Trai
 import { writeWhole } from "../training-host/wholeFile.ts"
 import { type ClassReport, judgeClasses } from "./ClassReport.ts"
 import { emitTrained } from "./emitTrained.ts"
-import { type FeatureNotFinite, type ModelFileUnfit, NothingLearned, type TooFewBars } from "./errors.ts"
+import { type ModelFileUnfit, NothingLearned, type TooFewBars } from "./errors.ts"
 import {
   baseRateName,
   calibrate,
@@ -38,7 +37,8 @@ import {
   linearBaseline,
   ratesOf
 } from "./HeldOut.ts"
-import { inputSchema, inputsOf } from "./ModelInput.ts"
+import { type InputError, inputFeatures } from "./InputFeatures.ts"
+import { inputSchema, inputsOf, type SequenceInput } from "./ModelInput.ts"
 import { askRows, type ModelRunOptions, openModel, rowsPerRun } from "./ModelRun.ts"
 import type { ChosenNetwork } from "./NetworkChoice.ts"
 import { pickRows, type QuestionRows } from "./QuestionRows.ts"
@@ -56,7 +56,7 @@ const toleranceMax = 1e-4
 /** The worth of a class is half believed after so many horizons that do not overlap. */
 const classRidgeOutcomes = 30
 /** Rows that the finished artefact is asked again. */
-const checkedRows = 64
+export const checkedRows = 64
 
 export interface Prepared {
   readonly bars: Bars
@@ -72,7 +72,7 @@ export const prepare = (
   network: ChosenNetwork,
   horizonBars: number,
   settings: Settings
-): Effect.Effect<Prepared, TooFewBars | FeatureNotFinite | TrainingRefused> =>
+): Effect.Effect<Prepared, TooFewBars | InputError | TrainingRefused> =>
   Effect.gen(function* () {
     const set = yield* yield* stepwise(
       makeTrainingSet(bars.instruments, {
@@ -132,7 +132,12 @@ export const overlapOf = (instruments: ReadonlyArray<BarSeries>, horizonBars: nu
     instruments.some(({ closeOnly }) => closeOnly)
   )
 
-const metricsOf = (report: HeldOutReport) => {
+/** A file has one. */
+const calendarOf = ([first]: ReadonlyArray<BarSeries>) =>
+  first === undefined ? {} : { calendar: first.instrument.calendar }
+
+/** @param voter the name of the voter that it stands beside */
+export const metricsOf = (report: HeldOutReport, voter = "linear") => {
   const [base, ...others] = report.sides.rows
   const model = others.at(-1)
   const named = (row: typeof base, name: string, as: string) =>
@@ -143,7 +148,7 @@ const metricsOf = (report: HeldOutReport) => {
     ...(model?.metrics ?? []),
     ...(report.returns.rows.at(-1)?.metrics ?? []),
     ...named(base, "log-loss", "base-log-loss"),
-    ...(others.length > 1 ? named(others[0], "log-loss", "linear-log-loss") : []),
+    ...(others.length > 1 ? named(others[0], "log-loss", `${voter}-log-loss`) : []),
     ...(report.classes?.errors.rows.at(-1)?.metrics ?? []),
     ...named(report.classes?.errors.rows[0], "class-accuracy", "frequent-class-accuracy"),
     { name: "held-out", value: report.rows }
@@ -157,7 +162,7 @@ export const finish = (
   modelHost: ModelRunOptions
 ): Effect.Effect<
   TrainedNetwork,
-  NothingLearned | ModelFileUnfit | FeatureNotFinite | TooFewOutcomes | RowRefused | OutcomesRefused
+  NothingLearned | ModelFileUnfit | InputError | TooFewOutcomes | RowRefused | OutcomesRefused
 > =>
   Effect.gen(function* () {
     const { bars, horizonBars, network, set, settings } = prepared
@@ -183,7 +188,12 @@ export const finish = (
         featureSchemaVersion: schema.version,
         metadata
       })
-    const fill = yield* yield* stepwise(inputsOf(network.input, instruments))
+    const { scaling } = set
+    const input: SequenceInput = {
+      ...network.input,
+      ...(scaling === null ? {} : { standIns: scaling.means })
+    }
+    const fill = yield* yield* stepwise(inputsOf(input, instruments))
     const runRows = servedRowsPerRun(spec, rowsPerRun)
     const answersOf = (bytes: Uint8Array, ...parts: ReadonlyArray<QuestionRows>) =>
       Effect.scoped(
@@ -218,9 +228,10 @@ export const finish = (
       version: 1,
       sequence: {
         features: network.input.features,
-        version: sequenceFeatures[network.input.features].version,
+        version: inputFeatures[network.input.features].version,
         length: network.input.length,
-        hasVolume: instruments.some(({ volume }) => volume !== null)
+        hasVolume: instruments.some(({ volume }) => volume !== null),
+        ...(scaling === null ? {} : { scaling, ...calendarOf(instruments) })
       },
       timeFrame: bars.timeFrame,
       horizonBars,
@@ -283,7 +294,7 @@ const describeClasses = (
 })
 
 /** What was judged is what is written. */
-const checkAnswers = (probabilities: Float32Array, forecasts: Forecasts): Effect.Effect<void> => {
+export const checkAnswers = (probabilities: Float32Array, forecasts: Forecasts): Effect.Effect<void> => {
   const at = probabilities.findIndex(
     (probability, i) => Math.abs(probability - (forecasts.probabilities[i] as number)) > toleranceMax
   )

@@ -16,7 +16,7 @@ import { featureSchema } from "../../../src/market/Features.ts"
 import { keyedRandom } from "../../../src/protocols/wire/KeyedRandom.ts"
 import { randomCalibrator } from "../../learning/opinions.ts"
 import { temporaryDirectory } from "../../support/directory.ts"
-import { artefactOf, input, trained } from "./models.ts"
+import { artefactOf, artefactOfAll, input, inputOfAll, trained, trainedOnAll } from "./models.ts"
 
 const file = Effect.map(temporaryDirectory, (folder) => join(folder, "model.onnx"))
 const written = Effect.tap(file, (path) => writeModelFile(path, artefactOf()))
@@ -107,6 +107,17 @@ describe("the file of a model", () => {
     )
     const newer = { ...trained, sequence: { ...trained.sequence, version: 2 } }
     expect(reason(checkModel(artefactOf(newer)))).toContain("version 2 of the features of returns")
+  })
+
+  it("says what stands in for features that may be absent, and is refused where it does not", () => {
+    const model = Either.getOrThrow(checkModel(artefactOfAll()))
+    expect(model.input).toEqual(inputOfAll)
+    expect(model.trained).toEqual(trainedOnAll)
+    const { scaling, ...sequence } = trainedOnAll.sequence
+    const silent = /^it does not say what stands in for features of instruments that are absent$/
+    expect(reason(checkModel(artefactOfAll({ ...trainedOnAll, sequence })))).toMatch(silent)
+    const short = { ...sequence, scaling: { ...scaling, means: [0] } as typeof scaling & object }
+    expect(reason(checkModel(artefactOfAll({ ...trainedOnAll, sequence: short })))).toMatch(silent)
   })
 
   it("tells how a model of the linear forecaster sees bars, and that it does not know of others", () => {

@@ -31,6 +31,21 @@ describe("the networks that can be trained by name", () => {
     }
   })
 
+  it("see what instruments do together where that is chosen, if they see ten features of a bar at all", () => {
+    for (const model of modelNames) {
+      if (model === "cnn" || model === "dlinear") continue
+      const { input, spec } = chosen({ model, features: "instruments" })
+      expect(input.features).toBe("instruments")
+      expect(rowShape(spec)).toEqual(rowShape(chosen({ model }).spec))
+      expect(inputSchema(input).names.at(-1)).toBe("week_phase-0")
+      expect(chosen({ model, features: "bars" })).toEqual(chosen({ model }))
+    }
+    expect(refusal({ model: "cnn", features: "instruments" })).toBe(
+      "The cnn cannot be trained: it sees candles and not instruments, which other networks do."
+    )
+    expect(refusal({ model: "dlinear", features: "bars" })).toContain("it sees returns and not bars")
+  })
+
   it("are of another make where a body is configured, unless the command says a size", () => {
     const settings = settingsWith()
     const body = { kind: "lstm", hidden: 9, layers: 1, dropout: 0 } as const

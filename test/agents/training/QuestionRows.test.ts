@@ -11,6 +11,8 @@ import {
 import { runThrough } from "../../../src/learning/steps.ts"
 import type { BarSeries } from "../../../src/market/BarSeries.ts"
 import { featureSchema, featuresAt } from "../../../src/market/Features.ts"
+import { TimeFrame } from "../../../src/protocols/TimeFrame.ts"
+import { sessionDates } from "../../support/sessions.ts"
 import { costs, cut, simulatedSeries } from "./bars.ts"
 
 const horizonBars = 4
@@ -52,6 +54,29 @@ describe("the rows of questions", () => {
         first.openTime[bar + horizonBars + 1] ?? (first.openTime[bar + horizonBars] as number) + 3_600_000
       )
     }
+  })
+
+  it("are asked, and matured, when sessions close where there are sessions", () => {
+    const dates = sessionDates("2018-06-01", "2018-12-31")
+    const daily: BarSeries = {
+      ...cut(first, dates.length),
+      timeFrame: TimeFrame.make("1d"),
+      openTime: Float64Array.from(dates, Date.parse),
+      instrument: { ...first.instrument, calendar: "nyse" }
+    }
+    const { asOf, bar, labelEnd } = rowsOf([daily])
+    const closes = new Map([...bar].map((at, i) => [dates[at], [asOf[i], labelEnd[i]]]))
+    // Four sessions after the Wednesday before Thanksgiving; the Friday between closes early.
+    expect(closes.get("2018-11-20")).toEqual([
+      Date.parse("2018-11-20T21:00Z"),
+      Date.parse("2018-11-27T21:00Z")
+    ])
+    expect(closes.get("2018-11-23")?.[0]).toBe(Date.parse("2018-11-23T18:00Z"))
+    expect(closes.get("2018-12-18")?.[1]).toBe(Date.parse("2018-12-24T18:00Z"))
+    expect(closes.get("2018-10-30")).toEqual([
+      Date.parse("2018-10-30T20:00Z"),
+      Date.parse("2018-11-05T21:00Z")
+    ])
   })
 
   it("fill at the close that follows where there are closes alone", () => {

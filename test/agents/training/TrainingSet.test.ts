@@ -1,19 +1,21 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Either } from "effect"
-import { barsBeforeOf, type ModelInput } from "../../../src/agents/training/ModelInput.ts"
+import { inputFeatures, inputFeaturesNames } from "../../../src/agents/training/InputFeatures.ts"
+import { barsBeforeOf, type SequenceInput } from "../../../src/agents/training/ModelInput.ts"
 import type { QuestionRows } from "../../../src/agents/training/QuestionRows.ts"
 import { makeTrainingSet, type TrainingSet } from "../../../src/agents/training/TrainingSet.ts"
 import { decodeTrainingData, encodeTrainingData } from "../../../src/agents/training-host/TrainingData.ts"
 import { runThrough } from "../../../src/learning/steps.ts"
 import type { BarSeries } from "../../../src/market/BarSeries.ts"
+import { featureMatrix } from "../../../src/market/features/FeatureMatrix.ts"
 import { sequenceFeatures } from "../../../src/market/SequenceFeatures.ts"
 import { costs, cut, simulatedSeries } from "./bars.ts"
 
-const input = { kind: "sequence", features: "bars", length: 12 } as const satisfies ModelInput
+const input = { kind: "sequence", features: "bars", length: 12 } as const satisfies SequenceInput
 const horizonBars = 4
-const make = (series: ReadonlyArray<BarSeries>, of: ModelInput & { kind: "sequence" } = input) =>
+const make = (series: ReadonlyArray<BarSeries>, of: SequenceInput = input) =>
   runThrough(makeTrainingSet(series, { path: "bars.csv", input: of, horizonBars, costs }))
-const made = (series: ReadonlyArray<BarSeries>) => Either.getOrThrow(make(series))
+const made = (series: ReadonlyArray<BarSeries>, of?: SequenceInput) => Either.getOrThrow(make(series, of))
 
 const series = simulatedSeries({ bars: 700, instruments: 2 })
 const [first, second] = series as readonly [BarSeries, BarSeries]
@@ -64,34 +66,84 @@ describe("the set that a network learns from", () => {
     }
   })
 
-  it("holds nothing that came after the rows it is given for", () => {
-    const { data, normalisation } = set
-    const change = (one: BarSeries, from: number): BarSeries => {
-      const changed = (values: Float64Array) =>
-        values.map((value, i) => ((one.openTime[i] as number) >= from ? value * 3 : value))
-      return {
-        ...one,
-        open: changed(one.open),
-        high: changed(one.high),
-        low: changed(one.low),
-        close: changed(one.close)
+  it.each(["bars", "instruments"] as const)(
+    "holds nothing that came after the rows it is given for: %s",
+    (features) => {
+      const of = { ...input, features }
+      const { data, heldOut, normalisation, scaling, training } = made(series, of)
+      const change = (one: BarSeries, from: number): BarSeries => {
+        const changed = (values: Float64Array) =>
+          values.map((value, i) => ((one.openTime[i] as number) >= from ? value * 3 : value))
+        return {
+          ...one,
+          open: changed(one.open),
+          high: changed(one.high),
+          low: changed(one.low),
+          close: changed(one.close)
+        }
+      }
+      // Held-out prices change nothing of what the training host is given.
+      const later = made(
+        series.map((one) => change(one, earliest(heldOut))),
+        of
+      )
+      expect(later.data).toEqual(data)
+      // Prices after the training rows change nothing of the normalisation.
+      const after = made(
+        series.map((one) => change(one, latest(training))),
+        of
+      )
+      expect(after.normalisation).toEqual(normalisation)
+      expect(after.scaling).toEqual(scaling)
+      expect(after.data).not.toEqual(data)
+    }
+  )
+
+  it("shows what instruments do together as it was over the training rows, and as usual what is absent", () => {
+    // Nothing is known of volumes, and one by itself has no correlation.
+    const alone = { ...first, volume: null }
+    const of = { ...input, features: "instruments" } as const
+    const { lookBack, names } = inputFeatures.instruments
+    const width = names.length
+    for (const instruments of [series, [alone]]) {
+      const { data, scaling, training } = made(instruments, of)
+      const matrices = Either.getOrThrow(
+        runThrough(featureMatrix(instruments as [BarSeries, ...Array<BarSeries>]))
+      )
+      const seenTo = training.asOf.at(-1) as number
+      const seen = matrices.flatMap(({ asOf, matrix }) =>
+        [...asOf].flatMap((time, bar) =>
+          time <= seenTo && bar >= lookBack ? [[...matrix.slice(bar * width, (bar + 1) * width)]] : []
+        )
+      )
+      names.forEach((name, k) => {
+        const values = seen.map((row) => row[k] as number).filter((value) => !Number.isNaN(value))
+        const mean = values.reduce((sum, value) => sum + value, 0) / Math.max(values.length, 1)
+        expect([name, scaling?.means[k]]).toEqual([name, expect.closeTo(mean, 10)])
+      })
+      const missing = instruments.length === 1 ? ["volume_ratio_24", "correlation_24"] : []
+      for (const i of [0, 7, training.rows - 1]) {
+        const matrix = matrices[training.instrument[i] as number]?.matrix as Float32Array
+        for (const ago of [0, 11]) {
+          const bar = (training.bar[i] as number) - ago
+          const step = (data.training.ends[i] as number) - ago
+          names.forEach((name, k) => {
+            const [mean, deviation] = [scaling?.means[k] as number, scaling?.deviations[k] as number]
+            const x = Math.max(-10, Math.min(10, ((matrix[bar * width + k] as number) - mean) / deviation))
+            const expected = missing.includes(name) ? 0 : Math.fround(x)
+            expect([name, data.series[step * width + k]]).toEqual([name, expected])
+          })
+        }
       }
     }
-    // Held-out prices change nothing of what the training host is given.
-    const later = made(series.map((one) => change(one, earliest(set.heldOut))))
-    expect(later.data).toEqual(data)
-    // Prices after the training rows change nothing of the normalisation.
-    const after = made(series.map((one) => change(one, latest(set.training))))
-    expect(after.normalisation).toEqual(normalisation)
-    expect(after.data).not.toEqual(data)
   })
 
   it("is what the training host takes, whatever the features are", () => {
-    for (const features of ["bars", "candles", "returns"] as const) {
+    for (const features of inputFeaturesNames) {
       const { data } = Either.getOrThrow(make(series, { ...input, features }))
       const bytes = Buffer.concat(encodeTrainingData(data))
       expect(Either.getOrThrow(decodeTrainingData(bytes))).toEqual(data)
-      expect(data.features).toBe(sequenceFeatures[features].names.length)
+      expect(data.features).toBe(inputFeatures[features].names.length)
     }
   })
 

@@ -1,6 +1,7 @@
 /** Artefacts of small networks, with what a training says of them. */
 
-import { inputSchema, type ModelInput } from "../../../src/agents/training/ModelInput.ts"
+import { inputFeatures } from "../../../src/agents/training/InputFeatures.ts"
+import { inputSchema, type ModelInput, type SequenceInput } from "../../../src/agents/training/ModelInput.ts"
 import { type TrainedModel, trainedModelMetadata } from "../../../src/agents/training/TrainedModel.ts"
 import { emitNetwork, networkManifest } from "../../../src/learning/NetworkOpinion.ts"
 import { trainingDefaults } from "../../../src/learning/training/TrainingSpec.ts"
@@ -51,6 +52,48 @@ export const artefactOf = (model: TrainedModel = trained, names = inputSchema(in
     calibrator: randomCalibrator(random),
     featureNames: names,
     featureSchemaVersion: sequenceFeatures.returns.version,
+    metadata: trainedModelMetadata(model)
+  })
+}
+
+/** What looks at all instruments of an as-of: two bars of each. */
+const { names, version } = inputFeatures.instruments
+const deviations = names.map((_, k) => 0.01 * (k + 1))
+const scaling = {
+  schema: { version, names },
+  means: names.map((_, k) => k / 10),
+  deviations,
+  clips: names.map(() => 10)
+}
+export const inputOfAll = {
+  kind: "sequence",
+  features: "instruments",
+  length: 2,
+  standIns: scaling.means
+} as const satisfies SequenceInput
+
+const specOfAll = trainingDefaults({
+  length: inputOfAll.length,
+  features: names.length,
+  body: { kind: "mlp", hidden: [4] },
+  head: { kind: "regression", outputs: 1 }
+})
+
+export const trainedOnAll: TrainedModel = {
+  ...trained,
+  sequence: { features: "instruments", version, length: inputOfAll.length, hasVolume: true, scaling },
+  training: specOfAll
+}
+
+export const artefactOfAll = (model: TrainedModel = trainedOnAll): Uint8Array => {
+  const random = keyedRandom("model of all")
+  return emitNetwork({
+    network: specOfAll.network,
+    parameters: Float32Array.from({ length: networkManifest(specOfAll.network).size }, () => random.normal()),
+    normalisation: scaling,
+    calibrator: randomCalibrator(random),
+    featureNames: inputSchema(inputOfAll).names,
+    featureSchemaVersion: version,
     metadata: trainedModelMetadata(model)
   })
 }

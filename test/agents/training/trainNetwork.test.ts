@@ -1,10 +1,14 @@
 /** Classifiers from bars to a judged artefact, through the processes that train and serve them. */
+import { readFileSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Either } from "effect"
 import { evaluateModel } from "../../../src/agents/training/evaluateModel.ts"
 import { checkModel } from "../../../src/agents/training/ModelFile.ts"
 import { chooseNetwork, type NetworkChoice } from "../../../src/agents/training/NetworkChoice.ts"
-import type { Bars } from "../../../src/agents/training/readBars.ts"
+import { predict } from "../../../src/agents/training/predictions.ts"
+import { type Bars, readBars } from "../../../src/agents/training/readBars.ts"
+import type { TrainedModel } from "../../../src/agents/training/TrainedModel.ts"
 import { finish, learn, prepare } from "../../../src/agents/training/trainNetwork.ts"
 import { renderHeldOut, verdictsOf } from "../../../src/cli/report/comparisons.ts"
 import { renderTrainingReport } from "../../../src/cli/report/TrainingReport.ts"
@@ -12,8 +16,10 @@ import { describeClasses } from "../../../src/learning/ClassOpinion.ts"
 import { decode } from "../../../src/learning/onnx/OnnxFile.ts"
 import type { BarSeries } from "../../../src/market/BarSeries.ts"
 import { candleClasses } from "../../../src/market/candles/CandleLabel.ts"
+import { instrumentFeatureSchema } from "../../../src/market/features/InstrumentFeatures.ts"
 import { strategyNames } from "../../../src/market/strategies/StrategyProfiles.ts"
 import { sha256 } from "../../../src/protocols/wire/Json.ts"
+import { writeBarFile } from "../../support/bars.ts"
 import { bundled } from "../../support/bundle.ts"
 import { temporaryDirectory } from "../../support/directory.ts"
 import { settingsWith } from "../settings.ts"
@@ -140,4 +146,74 @@ describe("a recursive model that is trained on bars", () => {
       }),
     60_000
   )
+})
+
+describe("a network that sees what instruments do together", () => {
+  it.scopedLive(
+    "says in its artefact how they were scaled, answers from it as it was judged, and in the same company alone",
+    () =>
+      Effect.gen(function* () {
+        const path = join(yield* temporaryDirectory, "bars.csv")
+        writeBarFile(path, { asOfs: 700, instruments: 3 })
+        const bars = yield* readBars(path, settings)
+        const network = yield* trained(
+          { model: "mlp", features: "instruments", length: 3, width: 8, epochs: 2 },
+          bars
+        )
+        const { artefact, description, report } = network
+        const { scaling } = description.sequence
+        expect(scaling?.schema).toEqual(instrumentFeatureSchema)
+        expect(description.data.instruments).toEqual(bars.instruments.map(({ instrument }) => instrument.id))
+
+        const model = { path: "m.onnx", digest: sha256(artefact), ...Either.getOrThrow(checkModel(artefact)) }
+        expect(model.input).toEqual({
+          kind: "sequence",
+          features: "instruments",
+          length: 3,
+          standIns: scaling?.means
+        })
+        const options = { horizonBars, settings, modelHost: yield* modelHost }
+        const judged = yield* evaluateModel(model, bars, options)
+        // The artefact is float32, and was judged in float64.
+        const lossOf = ({ sides }: typeof report) => sides.rows.at(-1)?.metrics[0]?.value as number
+        expect(judged.report.rows).toBe(report.rows)
+        expect(lossOf(judged.report)).toBeCloseTo(lossOf(report), 6)
+
+        // What it says of an as-of does not change with what comes after it.
+        const { lines } = yield* predict(model, path, options)
+        const shorter = join(yield* temporaryDirectory, "bars.csv")
+        const rows = readFileSync(path, "utf8").split("\n")
+        writeFileSync(shorter, rows.slice(0, 1 + 3 * 400).join("\n"))
+        const { lines: before } = yield* predict(model, shorter, options)
+        expect(before.length).toBe(1 + 3 * (400 - 64))
+        expect(lines.slice(0, before.length)).toEqual(before)
+
+        const other = settingsWith({ "run.seed": 3, "marketData.symbols": "ALPHA,BRAVO" })
+        const without = yield* readBars(path, other)
+        const refusals = [
+          yield* Effect.flip(evaluateModel(model, without, options)),
+          yield* Effect.flip(predict(model, path, { ...options, settings: other })),
+          yield* Effect.flip(evaluateModel({ ...model, trained: ofFewer(description) }, bars, options))
+        ].map(({ message }) => message)
+        for (const message of refusals.slice(0, 2)) {
+          expect(message).toBe(
+            `The model m.onnx cannot be used: its features look at 3 instruments together, and ${path} lacks csv:CHARLIE:other (--symbol chooses).`
+          )
+        }
+        expect(description.sequence.calendar).toBe("always")
+        const elsewhere = settingsWith({ "run.seed": 3, "marketData.calendar": "weekdays" })
+        const onWeekdays = yield* Effect.flip(predict(model, path, { ...options, settings: elsewhere }))
+        expect(onWeekdays.message).toBe(
+          `The model m.onnx cannot be used: it was trained on the calendar always, and ${path} is read on weekdays (--market-data.calendar chooses).`
+        )
+        expect(refusals[2]).toContain("look at 2 instruments together, and")
+        expect(refusals[2]).toContain("has csv:CHARLIE:other as well (--symbol chooses).")
+      }),
+    60_000
+  )
+})
+
+const ofFewer = (model: TrainedModel): TrainedModel => ({
+  ...model,
+  data: { ...model.data, instruments: model.data.instruments.slice(0, 2) }
 })
