@@ -331,7 +331,9 @@ export const StreamsSettings = Schema.Struct({
   seriesLagDays: LagDays.pipe(described("from a date until its figures can be known, where they do not say")),
   wagesLagDays: LagDays.pipe(described("the same of wages and prices")),
   sentimentModel: Schema.String.pipe(
-    described("what scores sentences: a file of `conclave train --model sentiment`, or a folder; none when empty")
+    described(
+      "what scores sentences: a file of `conclave train --model sentiment`, or a folder; none when empty"
+    )
   ),
   sentimentHalfLifeMs: Ms.pipe(
     Schema.greaterThanOrEqualTo(1_000),

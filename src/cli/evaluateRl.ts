@@ -5,13 +5,15 @@
 import { Command, Options } from "@effect/cli"
 import { Effect, Option } from "effect"
 import { makeBy } from "effect/Array"
-import { type RlCase, rlCases } from "../agents/training/reinforcement/cases.ts"
+import { rlCases } from "../agents/training/reinforcement/cases.ts"
 import {
   type CaseReport,
+  type FigureReport,
   judgeCase,
   judgedEpisodes,
   type RlRun
 } from "../agents/training/reinforcement/judgeCase.ts"
+import type { Bar, RlCase } from "../agents/training/reinforcement/RlCase.ts"
 import { BarsMissed, UsageError } from "./errors.ts"
 import { duration } from "./format.ts"
 import { note, table, writeJson, writeLine } from "./output.ts"
@@ -19,10 +21,12 @@ import { builtScripts } from "./processes.ts"
 import type { LoadedSettings } from "./settings.ts"
 
 export interface EvaluateRlOptions {
+  readonly case: Option.Option<string>
   readonly environment: Option.Option<string>
   readonly algorithm: Option.Option<string>
-  readonly seeds: number
+  readonly seeds: Option.Option<number>
   readonly steps: Option.Option<number>
+  readonly smoke: boolean
   readonly strict: boolean
   readonly json: boolean
 }
@@ -30,77 +34,111 @@ export interface EvaluateRlOptions {
 const seedsMax = 100
 const stepsMax = 100_000_000
 
+/** Enough to go through everything once, and to learn nothing. */
+const smoke = { seeds: 1, steps: 2_000, episodes: 4 } as const
+
 const namesOf = (of: (one: RlCase) => string) => [...new Set(rlCases.map(of))].join(", ")
+const nameOf = ({ name }: RlCase) => name
 const environmentOf = ({ environment }: RlCase) => environment
 const algorithmOf = ({ algorithm }: RlCase) => algorithm.kind
 
-/** The cases that are asked for, with the steps that are. */
-export const chosenCases = ({
-  algorithm,
-  environment,
-  steps
-}: Pick<EvaluateRlOptions, "algorithm" | "environment" | "steps">): Effect.Effect<
-  ReadonlyArray<RlCase>,
-  UsageError
-> => {
-  const isMeant = (asked: Option.Option<string>, name: string) => Option.isNone(asked) || asked.value === name
-  const chosen = rlCases.filter(
-    (one) => isMeant(environment, environmentOf(one)) && isMeant(algorithm, algorithmOf(one))
-  )
-  if (chosen.length === 0) {
-    const reason = `No case is of that: there are the environments ${namesOf(environmentOf)} and the algorithms ${namesOf(algorithmOf)}.`
-    return Effect.fail(new UsageError({ reason }))
+/** What is asked for instead of what the cases say; the short form has no bars. */
+const asAsked = (
+  one: RlCase,
+  { seeds, smoke: isSmoke, steps }: Pick<EvaluateRlOptions, "seeds" | "smoke" | "steps">
+): RlCase => {
+  const given = Option.getOrElse(steps, () => (isSmoke ? smoke.steps : one.steps))
+  return {
+    ...one,
+    seeds: Option.getOrElse(seeds, () => (isSmoke ? smoke.seeds : one.seeds)),
+    // A rule learns nothing, however many steps are asked for.
+    steps: one.algorithm.kind === "rule" ? 0 : given,
+    bars: isSmoke ? {} : one.bars
   }
-  return Effect.succeed(
-    Option.match(steps, {
-      onNone: () => chosen,
-      onSome: (given) => chosen.map((one) => ({ ...one, steps: given }))
-    })
-  )
 }
 
+/** The cases that are asked for, as they are. */
+export const chosenCases = (
+  options: Omit<EvaluateRlOptions, "json" | "strict">
+): Effect.Effect<ReadonlyArray<RlCase>, UsageError> => {
+  const isMeant = (asked: Option.Option<string>, name: string) => Option.isNone(asked) || asked.value === name
+  const chosen = rlCases.filter(
+    (one) =>
+      isMeant(options.case, nameOf(one)) &&
+      isMeant(options.environment, environmentOf(one)) &&
+      isMeant(options.algorithm, algorithmOf(one))
+  )
+  if (chosen.length === 0) {
+    const reason = `No case is of that: there are the environments ${namesOf(environmentOf)} and the algorithms ${namesOf(algorithmOf)}, in the cases ${namesOf(nameOf)}.`
+    return Effect.fail(new UsageError({ reason }))
+  }
+  return Effect.succeed(chosen.map((one) => asAsked(one, options)))
+}
+
+const decimals = 2
 const seconds = (ms: number) => `${(ms / 1_000).toFixed(1)} s`
 
-const toldRun = ({ name }: RlCase, { figure, reason, seed, steps, wallMs }: RlRun) =>
-  note(
-    `conclave: ${name}, seed ${seed}: ${figure.toFixed(1)} after ${steps} steps in ${seconds(wallMs)}${reason === "diverged" ? ", diverged" : ""}`
+const toldRun = ({ name }: RlCase, { figures, reason, seed, steps, wallMs }: RlRun) => {
+  const told = Object.entries(figures).map(([figure, value]) => `${figure} ${value.toFixed(decimals)}`)
+  const diverged = reason === "diverged" ? ", diverged" : ""
+  return note(
+    `conclave: ${name}, seed ${seed}: ${told.join("; ")}; after ${steps} steps in ${seconds(wallMs)}${diverged}`
   )
+}
 
 const header = [
   "case",
   "figure",
   "mean",
   "deviation",
+  "95% from",
+  "to",
   "least",
   "most",
   "bar",
   "verdict",
+  "seeds",
   "steps a seed",
   "a seed took"
 ]
 
+const barText = (bar: Bar): string => {
+  switch (bar.kind) {
+    case "at least":
+      return `>= ${bar.value}`
+    case "at most":
+      return `<= ${bar.value}`
+    case "not surely above":
+      return `95% from <= ${bar.value}`
+  }
+}
+
 const rowOf = (
   one: RlCase,
-  { deviation, least, mean, most, runs, verdict }: CaseReport
+  { runs }: CaseReport,
+  { bar, deviation, figure, interval, least, mean, most, verdict }: FigureReport
 ): ReadonlyArray<string> => {
   const meanOf = (of: (run: RlRun) => number) => runs.reduce((sum, run) => sum + of(run), 0) / runs.length
+  const number = (value: number | undefined) => (value === undefined ? "-" : value.toFixed(decimals))
   return [
     one.name,
-    one.figure.name,
-    mean.toFixed(1),
-    deviation.toFixed(1),
-    least.toFixed(1),
-    most.toFixed(1),
-    one.bar === null ? "-" : String(one.bar),
+    figure,
+    number(mean),
+    number(deviation),
+    number(interval?.low),
+    number(interval?.high),
+    number(least),
+    number(most),
+    bar === null ? "-" : barText(bar),
     verdict,
+    String(runs.length),
     String(Math.round(meanOf(({ steps }) => steps))),
     seconds(meanOf(({ wallMs }) => wallMs))
   ]
 }
 
-const jsonOf = ({ figure, ...one }: RlCase, report: CaseReport) => ({
-  ...one,
-  figure: figure.name,
+const jsonOf = ({ algorithm, environment, name, rows, steps }: RlCase, report: CaseReport) => ({
+  ...{ name, environment, rows, steps, algorithm },
   ...report
 })
 
@@ -110,29 +148,31 @@ export const evaluateRl = ({ value: settings }: LoadedSettings, options: Evaluat
       Number.isInteger(value) && value >= 1 && value <= most
         ? Effect.void
         : new UsageError({ reason: `--${flag} ${value} is not between 1 and ${most}.` })
-    yield* within("seeds", options.seeds, seedsMax)
+    if (Option.isSome(options.seeds)) yield* within("seeds", options.seeds.value, seedsMax)
     if (Option.isSome(options.steps)) yield* within("steps", options.steps.value, stepsMax)
     const cases = yield* chosenCases(options)
     const { modelHost: script } = yield* builtScripts
-    const seeds = makeBy(options.seeds, (i) => settings.run.seed + i)
-    const judged = yield* Effect.forEach(cases, (one) =>
-      Effect.map(judgeCase(one, { seeds, script, tell: (run) => toldRun(one, run) }), (report) => ({
-        one,
-        report
-      }))
-    )
+    const episodes = options.smoke ? smoke.episodes : judgedEpisodes
+    const judged = yield* Effect.forEach(cases, (one) => {
+      const seeds = makeBy(one.seeds, (i) => settings.run.seed + i)
+      const judging = judgeCase(one, { seeds, episodes, script, tell: (run) => toldRun(one, run) })
+      return Effect.map(judging, (report) => ({ one, report }))
+    })
     if (options.json) {
       const results = judged.map(({ one, report }) => jsonOf(one, report))
-      yield* writeJson({ type: "rl-evaluation", episodes: judgedEpisodes, seeds, cases: results })
+      yield* writeJson({ type: "rl-evaluation", episodes, cases: results })
     } else {
       const took = judged.flatMap(({ report }) => report.runs).reduce((sum, { wallMs }) => sum + wallMs, 0)
-      const rows = judged.map(({ one, report }) => rowOf(one, report))
-      const seedsText = `${seeds[0]} to ${seeds.at(-1)}`
+      const rows = judged.flatMap(({ one, report }) =>
+        report.figures.map((figure) => rowOf(one, report, figure))
+      )
       yield* writeLine(
-        `${table([header, ...rows])}\n\nOver the seeds ${seedsText}, ${judgedEpisodes} episodes each, acted without chance; learning took ${duration(took / 1_000)}.`
+        `${table([header, ...rows])}\n\nOver seeds from ${settings.run.seed} on, ${episodes} episodes each, acted without chance; learning took ${duration(took / 1_000)}.`
       )
     }
-    const missed = judged.filter(({ report }) => report.verdict === "missed").map(({ one }) => one.name)
+    const missed = judged
+      .filter(({ report }) => report.figures.some(({ verdict }) => verdict === "missed"))
+      .map(({ one }) => one.name)
     if (options.strict && missed.length > 0) return yield* new BarsMissed({ cases: missed })
   })
 
@@ -140,6 +180,10 @@ export const evaluateRlCommand = <R, E>(run: (options: EvaluateRlOptions) => Eff
   Command.make(
     "rl",
     {
+      case: Options.text("case").pipe(
+        Options.optional,
+        Options.withDescription(`only one: ${namesOf(nameOf)}`)
+      ),
       environment: Options.text("environment").pipe(
         Options.optional,
         Options.withDescription(`only cases of one: ${namesOf(environmentOf)}`)
@@ -149,12 +193,17 @@ export const evaluateRlCommand = <R, E>(run: (options: EvaluateRlOptions) => Eff
         Options.withDescription(`only cases of one: ${namesOf(algorithmOf)}`)
       ),
       seeds: Options.integer("seeds").pipe(
-        Options.withDefault(5),
-        Options.withDescription("how many, from --seed on; 5 unless given")
+        Options.optional,
+        Options.withDescription("how many, from --seed on; those of the case unless given")
       ),
       steps: Options.integer("steps").pipe(
         Options.optional,
         Options.withDescription("of the environment, for each seed; those of the case unless given")
+      ),
+      smoke: Options.boolean("smoke").pipe(
+        Options.withDescription(
+          `the short form: one seed, ${smoke.steps} steps, ${smoke.episodes} episodes, no bars; tells that it works, not how well`
+        )
       ),
       strict: Options.boolean("strict").pipe(
         Options.withDescription("exit code 1 where a case does not reach its bar")

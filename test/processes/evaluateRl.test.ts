@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { rlCases } from "../../src/agents/training/reinforcement/cases.ts"
 import { runConclave } from "../support/conclave.ts"
 
 const ask = (...args: ReadonlyArray<string>) => runConclave(["evaluate", "rl", ...args])
@@ -9,7 +10,7 @@ describe("conclave evaluate rl", () => {
     "learns the cases that are asked for with every seed, and gives everything as one object",
     () =>
       Effect.gen(function* () {
-        const few = ["--algorithm", "ppo", "--steps", "1024", "--seeds", "2", "--seed", "7"]
+        const few = ["--case", "cartpole/ppo", "--steps", "1024", "--seeds", "2", "--seed", "7"]
         const { code, stderr, stdout } = yield* ask(...few, "--json")
         expect(stderr).toContain("conclave: cartpole/ppo, seed 8: ")
         expect(code).toBe(0)
@@ -17,15 +18,12 @@ describe("conclave evaluate rl", () => {
         expect(result).toMatchObject({
           type: "rl-evaluation",
           episodes: 100,
-          seeds: [7, 8],
           cases: [
             {
               name: "cartpole/ppo",
               environment: "cartpole",
               algorithm: { kind: "ppo", settings: { discount: 0.99 } },
-              figure: "mean return",
-              bar: 475,
-              verdict: "missed",
+              figures: [{ figure: "mean return", bar: { kind: "at least", value: 475 }, verdict: "missed" }],
               runs: [
                 { seed: 7, steps: 1_024, reason: "steps" },
                 { seed: 8, steps: 1_024, reason: "steps" }
@@ -33,7 +31,7 @@ describe("conclave evaluate rl", () => {
             }
           ]
         })
-        const [{ least, mean, most }] = result.cases
+        const [{ least, mean, most }] = result.cases[0].figures
         expect(least).toBeLessThanOrEqual(mean)
         expect(mean).toBeLessThanOrEqual(most)
       }),
@@ -47,8 +45,10 @@ describe("conclave evaluate rl", () => {
         const { code, stderr, stdout } = yield* ask(
           ...["--environment", "cartpole", "--algorithm", "a2c", "--steps", "400", "--seeds", "1", "--strict"]
         )
-        expect(stdout).toMatch(/cartpole\/a2c +mean return +[\d.]+ +0\.0 +[\d.]+ +[\d.]+ +475 +missed +400 /)
-        expect(stdout).toContain("Over the seeds 1 to 1, 100 episodes each")
+        expect(stdout).toMatch(
+          /cartpole\/a2c +mean return +[\d.]+ +0\.00 +- +- +[\d.]+ +[\d.]+ +>= 475 +missed +1 +400 /
+        )
+        expect(stdout).toContain("Over seeds from 1 on, 100 episodes each")
         expect(stderr).toContain("conclave: The bar was missed by cartpole/a2c; the table says by how much.")
         expect(code).toBe(1)
       }),
@@ -56,12 +56,36 @@ describe("conclave evaluate rl", () => {
   )
 
   it.scopedLive(
+    "goes through every case in a short form, which judges nothing",
+    () =>
+      Effect.gen(function* () {
+        const { code, stdout } = yield* ask("--smoke", "--strict", "--json")
+        expect(code).toBe(0)
+        const { cases, episodes } = JSON.parse(stdout)
+        expect(episodes).toBe(4)
+        expect(cases.map(({ name }: { name: string }) => name)).toEqual(rlCases.map(({ name }) => name))
+        for (const { figures, runs } of cases) {
+          expect(runs.length).toBe(1)
+          for (const { mean, verdict } of figures) {
+            expect(mean).toSatisfy(Number.isFinite)
+            expect(verdict).toBe("no bar")
+          }
+        }
+      }),
+    120_000
+  )
+
+  it.scopedLive(
     "refuses what there is not, and leaves the models' evaluation as it is",
     () =>
       Effect.gen(function* () {
         for (const [args, words] of [
-          [["rl", "--algorithm", "sarsa"], "the algorithms dqn, ppo, a2c, shared-replay, population"],
-          [["rl", "--environment", "go"], "there are the environments cartpole"],
+          [["rl", "--algorithm", "sarsa"], "the algorithms dqn, ppo, a2c, shared-replay, population, rule"],
+          [["rl", "--case", "signal/sarsa"], "in the cases cartpole/dqn, "],
+          [
+            ["rl", "--environment", "go"],
+            "there are the environments cartpole, signal, oracle, last, no-edge"
+          ],
           [["rl", "--seeds", "0"], "--seeds 0 is not between 1 and 100"],
           [["rl", "--steps", "0"], "--steps 0 is not between 1 and"],
           [["--model", "m.onnx"], "Expected to find option: '--data'"]

@@ -236,7 +236,13 @@ const trainingsOf = (given: Given = {}) => {
     settings: settingsWith(given.changes),
     deployed,
     directory: "/nowhere",
-    programs: { root: "/nowhere", modelHost: script, sentimentHost: "/nowhere", trainingHost: "/nowhere", trainer: "/nowhere" }
+    programs: {
+      root: "/nowhere",
+      modelHost: script,
+      sentimentHost: "/nowhere",
+      trainingHost: "/nowhere",
+      trainer: "/nowhere"
+    }
   })
   if (given.network !== undefined) {
     const { artefact, manifest } = given.network

@@ -1,67 +1,42 @@
 /**
- * What `conclave evaluate rl` learns, as data: an algorithm with its settings in an environment, for so many steps, the figure
- * that it is judged by and the bar that the figure has to reach.
+ * What `conclave evaluate rl` learns, as data: an algorithm with its settings in an environment, for so many steps, and the
+ * bars that the figures of the environment have to reach.
  *
  * CartPole's bar is the one at which Gymnasium calls it solved: a mean of 475 steps over 100 episodes of at most 500.
  */
-import { type A2cSettings, a2cDefaults } from "../../../learning/rl/A2c.ts"
+import { a2cDefaults } from "../../../learning/rl/A2c.ts"
 import { cartPole, cartPoleStepsMax } from "../../../learning/rl/CartPole.ts"
 import { type DqnSettings, dqnDefaults } from "../../../learning/rl/Dqn.ts"
-import { type PopulationSettings, populationDefaults } from "../../../learning/rl/Population.ts"
-import { type PpoSettings, ppoDefaults } from "../../../learning/rl/Ppo.ts"
-import type { Explorer } from "../../../learning/rl/SharedReplay.ts"
-import type { VectorEnvironment } from "../../../learning/rl/VectorEnvironment.ts"
+import { episodeReturns } from "../../../learning/rl/episodeReturns.ts"
+import { populationDefaults } from "../../../learning/rl/Population.ts"
+import { ppoDefaults } from "../../../learning/rl/Ppo.ts"
+import type { RlCase } from "./RlCase.ts"
+import type { RlEnvironment } from "./RlEnvironment.ts"
+import { tradingCases } from "./tradingCases.ts"
+import { tradingWorlds } from "./tradingWorlds.ts"
 
-export type Algorithm =
-  | { readonly kind: "dqn"; readonly settings: DqnSettings }
-  | { readonly kind: "ppo"; readonly settings: PpoSettings }
-  | { readonly kind: "a2c"; readonly settings: A2cSettings }
-  | {
-      readonly kind: "shared-replay"
-      readonly settings: DqnSettings
-      readonly explorers: readonly [Exploration, ...ReadonlyArray<Exploration>]
-    }
-  | {
-      readonly kind: "population"
-      readonly settings: PpoSettings
-      readonly population: PopulationSettings
-      readonly members: number
-    }
-export type Exploration = Omit<Explorer, "environment">
+const returnFigure = "mean return"
 
-export interface RlCase {
-  readonly name: string
-  readonly environment: string
-  /** Rows to learn in at a time, of each learner. */
-  readonly rows: number
-  /** Of all learners and rows together. */
-  readonly steps: number
-  readonly algorithm: Algorithm
-  /** Of the returns of the episodes that it is judged by. */
-  readonly figure: { readonly name: string; readonly of: (returns: Float64Array) => number }
-  /** What the mean of the figure over the seeds has to reach; null for none. */
-  readonly bar: number | null
+const cartpole: RlEnvironment = {
+  *make(rows, _, key) {
+    return cartPole(rows, key)
+  },
+  *judge(act, rows, key) {
+    const returns = yield* episodeReturns(cartPole(rows, key), act, cartPoleStepsMax)
+    return { [returnFigure]: returns.reduce((sum, one) => sum + one, 0) / rows }
+  }
 }
 
-export interface RlEnvironment {
-  readonly make: (rows: number, key: ReadonlyArray<string | number>) => VectorEnvironment
-  /** No episode is longer. */
-  readonly episodeStepsMax: number
-}
+export const rlEnvironments: Readonly<Record<string, RlEnvironment>> = { cartpole, ...tradingWorlds }
 
-export const rlEnvironments: Readonly<Record<string, RlEnvironment>> = {
-  cartpole: { make: cartPole, episodeStepsMax: cartPoleStepsMax }
-}
-
-const meanReturn = {
-  name: "mean return",
-  of: (returns: Float64Array) => returns.reduce((sum, one) => sum + one, 0) / returns.length
-}
-
-const onCartPole = { environment: "cartpole", figure: meanReturn, bar: 475 }
+const onCartPole = {
+  environment: "cartpole",
+  seeds: 5,
+  bars: { [returnFigure]: { kind: "at least", value: 475 } }
+} as const
 const dqnOnCartPole: DqnSettings = { ...dqnDefaults, discount: 0.99, learningRateEnd: 0.05 }
 
-export const rlCases: ReadonlyArray<RlCase> = [
+const cartPoleCases: ReadonlyArray<RlCase> = [
   {
     ...onCartPole,
     name: "cartpole/dqn",
@@ -111,3 +86,5 @@ export const rlCases: ReadonlyArray<RlCase> = [
     }
   }
 ]
+
+export const rlCases: ReadonlyArray<RlCase> = [...cartPoleCases, ...tradingCases]

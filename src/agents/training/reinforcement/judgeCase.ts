@@ -9,26 +9,33 @@
  * Invariant: equal cases and seeds give equal figures; only the wall time is of the machine.
  */
 import { Effect } from "effect"
-import { makeBy, map, type NonEmptyReadonlyArray } from "effect/Array"
+import { map, type NonEmptyArray, type NonEmptyReadonlyArray } from "effect/Array"
+import { wideningFor } from "../../../learning/evaluation/BlockBootstrap.ts"
+import { normalQuantile } from "../../../learning/evaluation/NormalDistribution.ts"
 import { trainA2c } from "../../../learning/rl/A2c.ts"
 import { trainDqn } from "../../../learning/rl/Dqn.ts"
-import { episodeReturns } from "../../../learning/rl/episodeReturns.ts"
 import { actByPolicy, type PolicySpec } from "../../../learning/rl/Policy.ts"
 import { trainPopulation } from "../../../learning/rl/Population.ts"
 import { trainPpo } from "../../../learning/rl/Ppo.ts"
 import type { Trained } from "../../../learning/rl/Progress.ts"
 import { actByValues, type QNetworkSpec } from "../../../learning/rl/QNetwork.ts"
 import { trainSharedReplay } from "../../../learning/rl/SharedReplay.ts"
-import type { Act } from "../../../learning/rl/VectorEnvironment.ts"
+import type { Act, VectorEnvironment } from "../../../learning/rl/VectorEnvironment.ts"
 import type { Open } from "../../../learning/training/Trainer.ts"
 import { breathe, stepwise } from "../../../runtime/breathe.ts"
 import { ChildFailed } from "../../../runtime/errors.ts"
 import { monotonicMs } from "../../../runtime/MonotonicClock.ts"
 import { openIn, startGraphHost } from "../GraphHost.ts"
-import { type RlCase, type RlEnvironment, rlEnvironments } from "./cases.ts"
+import { rlEnvironments } from "./cases.ts"
+import type { Bar, RlCase } from "./RlCase.ts"
+import type { Figures, RlEnvironment } from "./RlEnvironment.ts"
 
-/** Episodes that a figure is taken of. */
+/** Episodes that figures are taken of. */
 export const judgedEpisodes = 100
+
+/** Fewer seeds tell nothing of chance. */
+export const intervalSeedsMin = 5
+const confidence = 0.95
 
 /** A run of a graph, or the making of a session, that takes longer is taken to hang. */
 const runMsMax = 60_000
@@ -36,22 +43,30 @@ const memoryBytesMax = 2 * 2 ** 30
 
 export interface RlRun {
   readonly seed: number
-  readonly figure: number
+  readonly figures: Figures
   readonly reason: Trained<unknown>["reason"]
-  /** Taken in training, and how long it took, judging excluded. */
+  /** Taken in training, and how long it took with the making of the environment, judging excluded. */
   readonly steps: number
   readonly wallMs: number
 }
 
-export interface CaseReport {
-  readonly runs: ReadonlyArray<RlRun>
-  /** Of the figures over the seeds. */
+/** What a figure comes to over the seeds. */
+export interface FigureReport {
+  readonly figure: string
   readonly mean: number
-  /** Their standard deviation; 0 of a single one. */
+  /** Standard deviation; 0 of a single one. */
   readonly deviation: number
+  /** Where the mean lies with 95% confidence, by Student's t; null of fewer seeds than `intervalSeedsMin`. */
+  readonly interval: { readonly low: number; readonly high: number } | null
   readonly least: number
   readonly most: number
-  readonly verdict: "reached" | "missed" | "no bar"
+  readonly bar: Bar | null
+  readonly verdict: "reached" | "missed" | "no bar" | "too few seeds"
+}
+
+export interface CaseReport {
+  readonly runs: ReadonlyArray<RlRun>
+  readonly figures: ReadonlyArray<FigureReport>
 }
 
 /** Whatever came of a training, as it acts. */
@@ -60,16 +75,18 @@ interface Learned {
   readonly reason: RlRun["reason"]
   /** Of all learners together. */
   readonly steps: number
+  /** What is known of it without judging. */
+  readonly exact: Figures
 }
 
 const ofValues = (all: ReadonlyArray<Trained<QNetworkSpec>>): Learned => {
   const { manifest, network, parameters, reason } = bestOf(all)
-  return { act: actByValues(network, manifest, parameters), reason, steps: stepsOf(all) }
+  return { act: actByValues(network, manifest, parameters), reason, steps: stepsOf(all), exact: {} }
 }
 
 const ofPolicies = (all: ReadonlyArray<Trained<PolicySpec>>): Learned => {
   const { manifest, network, parameters, reason } = bestOf(all)
-  return { act: actByPolicy(network, manifest, parameters), reason, steps: stepsOf(all) }
+  return { act: actByPolicy(network, manifest, parameters), reason, steps: stepsOf(all), exact: {} }
 }
 
 const stepsOf = (all: ReadonlyArray<Trained<unknown>>): number =>
@@ -82,14 +99,25 @@ const bestOf = <Network>(all: ReadonlyArray<Trained<Network>>): Trained<Network>
   return all.reduce((best, one) => (worth(one) > worth(best) ? one : best))
 }
 
+/** How many learn, each in an environment of its own. */
+const learnersOf = ({ algorithm }: RlCase): number => {
+  if (algorithm.kind === "shared-replay") return algorithm.explorers.length
+  return algorithm.kind === "population" ? algorithm.members : 1
+}
+
 /** What it yields is how far it is, which nobody asks for here. */
 async function* learn(
-  { algorithm, rows, steps }: RlCase,
+  one: RlCase,
   { make }: RlEnvironment,
   { open, seed }: { readonly open: Open; readonly seed: number }
 ): AsyncGenerator<unknown, Learned> {
-  const environmentOf = (learner: number) => make(rows, [seed, "training", learner])
-  const environment = environmentOf(0)
+  const { algorithm, rows, steps } = one
+  if (algorithm.kind === "rule") return { ...algorithm.known(), reason: "steps", steps: 0 }
+  const environment = yield* make(rows, steps, [seed, "training", 0])
+  const environments: NonEmptyArray<VectorEnvironment> = [environment]
+  for (let learner = 1; learner < learnersOf(one); learner++) {
+    environments.push(yield* make(rows, steps, [seed, "training", learner]))
+  }
   switch (algorithm.kind) {
     case "dqn":
       return ofValues([yield* trainDqn({ ...algorithm, environment, steps, open, seed })])
@@ -100,14 +128,12 @@ async function* learn(
     case "shared-replay": {
       const explorers = map(algorithm.explorers, (exploration, i) => ({
         ...exploration,
-        environment: environmentOf(i)
+        environment: environments[i] as VectorEnvironment
       }))
       return ofValues(yield* trainSharedReplay({ ...algorithm, explorers, steps, open, seed }))
     }
-    case "population": {
-      const environments = makeBy(algorithm.members, environmentOf)
+    case "population":
       return ofPolicies(yield* trainPopulation({ ...algorithm, environments, steps, open, seed }))
-    }
   }
 }
 
@@ -125,51 +151,93 @@ const runToEnd = <A>(running: AsyncGenerator<unknown, A>): Effect.Effect<A, Chil
     }
   })
 
-const judgeSeed = (one: RlCase, environment: RlEnvironment, open: Open, seed: number) =>
+interface JudgeOptions {
+  readonly seeds: NonEmptyReadonlyArray<number>
+  readonly episodes: number
+  /** The model host's program. */
+  readonly script: string
+  /** After each seed. */
+  readonly tell: (run: RlRun) => Effect.Effect<void>
+}
+
+const judgeSeed = (
+  one: RlCase,
+  environment: RlEnvironment,
+  { episodes, open, seed }: { readonly episodes: number; readonly open: Open; readonly seed: number }
+) =>
   Effect.gen(function* () {
     const now = yield* monotonicMs
     const startedAt = now()
-    const { act, reason, steps } = yield* runToEnd(learn(one, environment, { open, seed }))
+    const { act, exact, reason, steps } = yield* runToEnd(learn(one, environment, { open, seed }))
     const wallMs = Math.round(now() - startedAt)
-    const unseen = environment.make(judgedEpisodes, [seed, "judging"])
-    const returns = yield* stepwise(episodeReturns(unseen, act, environment.episodeStepsMax))
-    return { seed, figure: one.figure.of(returns), reason, steps, wallMs }
+    const judged = yield* stepwise(environment.judge(act, episodes, [seed, "judging"]))
+    return { seed, figures: { ...judged, ...exact }, reason, steps, wallMs }
   })
 
 export const judgeCase = (
   one: RlCase,
-  options: {
-    readonly seeds: NonEmptyReadonlyArray<number>
-    /** The model host's program. */
-    readonly script: string
-    /** After each seed. */
-    readonly tell: (run: RlRun) => Effect.Effect<void>
-  }
+  { episodes, script, seeds, tell }: JudgeOptions
 ): Effect.Effect<CaseReport, ChildFailed> =>
   Effect.gen(function* () {
     const environment = rlEnvironments[one.environment]
     if (environment === undefined)
       return yield* Effect.dieMessage(`no environment is called ${one.environment}`)
-    const runs = yield* Effect.forEach(options.seeds, (seed) =>
+    const runs = yield* Effect.forEach(seeds, (seed) =>
       Effect.gen(function* () {
         // A process for each seed: what one leaves behind is gone with it.
-        const host = yield* startGraphHost({ script: options.script, memoryBytesMax, runMsMax })
-        return yield* judgeSeed(one, environment, openIn(host), seed)
-      }).pipe(Effect.scoped, Effect.tap(options.tell))
+        const host = yield* startGraphHost({ script, memoryBytesMax, runMsMax })
+        return yield* judgeSeed(one, environment, { episodes, open: openIn(host), seed })
+      }).pipe(Effect.scoped, Effect.tap(tell))
     )
     return reportOf(one, runs)
   })
 
-export const reportOf = ({ bar }: Pick<RlCase, "bar">, runs: ReadonlyArray<RlRun>): CaseReport => {
-  const figures = runs.map(({ figure }) => figure)
-  const mean = figures.reduce((sum, figure) => sum + figure, 0) / figures.length
-  const squares = figures.reduce((sum, figure) => sum + (figure - mean) ** 2, 0)
+/** Over the seeds, figure by figure. */
+export const reportOf = ({ bars }: Pick<RlCase, "bars">, runs: NonEmptyReadonlyArray<RlRun>): CaseReport => ({
+  runs,
+  figures: Object.keys(runs[0].figures).map((figure) => {
+    const values = runs.map(({ figures }) => figures[figure] as number)
+    return figureReport(figure, values, bars[figure] ?? null)
+  })
+})
+
+const figureReport = (figure: string, values: ReadonlyArray<number>, bar: Bar | null): FigureReport => {
+  const count = values.length
+  const mean = values.reduce((sum, value) => sum + value, 0) / count
+  const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0)
+  const interval = count < intervalSeedsMin ? null : around(mean, Math.sqrt(squares) / count, count)
   return {
-    runs,
+    figure,
     mean,
-    deviation: figures.length > 1 ? Math.sqrt(squares / (figures.length - 1)) : 0,
-    least: Math.min(...figures),
-    most: Math.max(...figures),
-    verdict: bar === null ? "no bar" : mean >= bar ? "reached" : "missed"
+    deviation: count > 1 ? Math.sqrt(squares / (count - 1)) : 0,
+    interval,
+    least: Math.min(...values),
+    most: Math.max(...values),
+    bar,
+    verdict: verdictOf(bar, mean, interval)
+  }
+}
+
+const around = (mean: number, error: number, count: number): FigureReport["interval"] => {
+  const tail = (1 - confidence) / 2
+  const half = normalQuantile(1 - tail) * wideningFor(tail, count) * error
+  return { low: mean - half, high: mean + half }
+}
+
+const verdictOf = (
+  bar: Bar | null,
+  mean: number,
+  interval: FigureReport["interval"]
+): FigureReport["verdict"] => {
+  const said = (isReached: boolean) => (isReached ? "reached" : "missed")
+  switch (bar?.kind) {
+    case undefined:
+      return "no bar"
+    case "at least":
+      return said(mean >= bar.value)
+    case "at most":
+      return said(mean <= bar.value)
+    case "not surely above":
+      return interval === null ? "too few seeds" : said(interval.low <= bar.value)
   }
 }

@@ -1,12 +1,13 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { type RlCase, rlCases, rlEnvironments } from "../../../../src/agents/training/reinforcement/cases.ts"
+import { rlCases, rlEnvironments } from "../../../../src/agents/training/reinforcement/cases.ts"
 import {
   judgeCase,
   judgedEpisodes,
   type RlRun,
   reportOf
 } from "../../../../src/agents/training/reinforcement/judgeCase.ts"
+import type { Bar, RlCase } from "../../../../src/agents/training/reinforcement/RlCase.ts"
 import { openWithOnnxruntime } from "../../../../src/agents/training-host/onnxruntime.ts"
 import { cartPole, cartPoleStepsMax } from "../../../../src/learning/rl/CartPole.ts"
 import { trainDqn } from "../../../../src/learning/rl/Dqn.ts"
@@ -21,9 +22,13 @@ const caseOf = (name: string, steps: number): RlCase => {
   return found === undefined ? expect.fail(`there is no case ${name}`) : { ...found, steps }
 }
 
-const judged = (one: RlCase, seeds: readonly [number, ...ReadonlyArray<number>], told: Array<RlRun> = []) =>
+const judged = (
+  one: RlCase,
+  seeds: readonly [number, ...ReadonlyArray<number>],
+  { episodes = judgedEpisodes, told = [] }: { episodes?: number; told?: Array<RlRun> } = {}
+) =>
   Effect.flatMap(bundled("src/agents/model-host/main.ts"), (script) =>
-    judgeCase(one, { seeds, script, tell: (run) => Effect.sync(() => void told.push(run)) })
+    judgeCase(one, { seeds, episodes, script, tell: (run) => Effect.sync(() => void told.push(run)) })
   )
 
 describe("cases of reinforcement learning", () => {
@@ -31,7 +36,9 @@ describe("cases of reinforcement learning", () => {
     expect(new Set(rlCases.map(({ name }) => name)).size).toBe(rlCases.length)
     for (const { algorithm, environment, name } of rlCases) {
       expect(rlEnvironments[environment]).toBeDefined()
-      expect(name).toBe(`${environment}/${algorithm.kind}`)
+      const [where, what] = name.split("/")
+      expect(where).toBe(environment)
+      if (algorithm.kind !== "rule") expect(what).toBe(algorithm.kind)
     }
   })
 
@@ -41,7 +48,7 @@ describe("cases of reinforcement learning", () => {
       Effect.gen(function* () {
         const told: Array<RlRun> = []
         const one = caseOf("cartpole/dqn", 2_000)
-        const { runs } = yield* judged(one, [3, 4], told)
+        const { runs } = yield* judged(one, [3, 4], { told })
         expect(told).toEqual(runs)
         expect(runs.map(({ reason, seed, steps }) => ({ reason, seed, steps }))).toEqual([
           { reason: "steps", seed: 3, steps: 2_000 },
@@ -63,7 +70,9 @@ describe("cases of reinforcement learning", () => {
         })
         const unseen = cartPole(judgedEpisodes, [3, "judging"])
         const returns = runThrough(episodeReturns(unseen, direct, cartPoleStepsMax))
-        expect(runs[0]?.figure).toBe(returns.reduce((sum, reward) => sum + reward, 0) / judgedEpisodes)
+        expect(runs[0]?.figures["mean return"]).toBe(
+          returns.reduce((sum, reward) => sum + reward, 0) / judgedEpisodes
+        )
       }),
     60_000
   )
@@ -74,11 +83,13 @@ describe("cases of reinforcement learning", () => {
       Effect.forEach(
         ["cartpole/ppo", "cartpole/a2c", "cartpole/shared-replay", "cartpole/population"],
         (name) =>
-          Effect.map(judged(caseOf(name, 3_000), [1]), ({ runs: [run], verdict }) => {
+          Effect.map(judged(caseOf(name, 3_000), [1]), ({ figures: [figure], runs: [run] }) => {
             expect(run?.steps).toBeGreaterThanOrEqual(3_000)
-            expect(run?.figure).toBeGreaterThan(8)
-            expect(run?.figure).toBeLessThanOrEqual(500)
-            expect(verdict).toBe(run !== undefined && run.figure >= 475 ? "reached" : "missed")
+            const mean = figure?.mean ?? Number.NaN
+            expect(mean).toBe(run?.figures["mean return"])
+            expect(mean).toBeGreaterThan(8)
+            expect(mean).toBeLessThanOrEqual(500)
+            expect(figure?.verdict).toBe(mean >= 475 ? "reached" : "missed")
           }),
         { discard: true }
       ),
@@ -89,24 +100,85 @@ describe("cases of reinforcement learning", () => {
     Effect.gen(function* () {
       const script = yield* bundled("src/agents/training-host/frames.ts")
       const one = caseOf("cartpole/ppo", 1_024)
-      const failed = yield* Effect.flip(judgeCase(one, { seeds: [1], script, tell: () => Effect.void }))
+      const failed = yield* Effect.flip(
+        judgeCase(one, { seeds: [1], episodes: 1, script, tell: () => Effect.void })
+      )
       expect(failed).toBeInstanceOf(ChildFailed)
     })
   )
 
-  it("are summed up by mean and spread over the seeds, beside the bar", () => {
-    const runs = [470, 480, 490].map(
-      (figure, seed): RlRun => ({ seed, figure, reason: "steps", steps: 1, wallMs: 1 })
-    )
-    expect(reportOf({ bar: 475 }, runs)).toEqual({
-      runs,
+  it("have bars for figures that there are, and only rules have none", () => {
+    const staying = (_: Float32Array, actions: Int32Array | Float32Array) => void actions.fill(1)
+    for (const [name, environment] of Object.entries(rlEnvironments)) {
+      const figures = Object.keys(runThrough(environment.judge(staying, 1, ["figures"])))
+      for (const { algorithm, bars } of rlCases.filter((one) => one.environment === name)) {
+        const exact = algorithm.kind === "rule" ? Object.keys(algorithm.known().exact) : []
+        for (const barred of Object.keys(bars)) expect([...figures, ...exact]).toContain(barred)
+        expect(Object.keys(bars).length > 0 || algorithm.kind === "rule").toBe(true)
+      }
+    }
+  })
+
+  it.scopedLive("have rules among them, which learn nothing and are judged all the same", () =>
+    Effect.gen(function* () {
+      const { figures, runs } = yield* judged(caseOf("signal/sign", 0), [1, 2], { episodes: 3 })
+      expect(runs.map(({ reason, steps }) => ({ reason, steps }))).toEqual(
+        Array(2).fill({ reason: "steps", steps: 0 })
+      )
+      expect(figures.map(({ figure, verdict }) => `${figure}: ${verdict}`)).toEqual([
+        "share of the best, %: no bar",
+        "growth, bp a step: no bar",
+        "turnover, % of always: no bar",
+        "exact share, %: reached"
+      ])
+    })
+  )
+})
+
+describe("a report", () => {
+  const run = (value: number, seed: number): RlRun => ({
+    seed,
+    figures: { gain: value },
+    reason: "steps",
+    steps: 1,
+    wallMs: 1
+  })
+  const reported = (bar: Bar | null, first: number, ...rest: ReadonlyArray<number>) => {
+    const runs = [run(first, 0), ...rest.map((value, i) => run(value, i + 1))] as const
+    const { figures } = reportOf({ bars: bar === null ? {} : { gain: bar } }, runs)
+    return figures[0] ?? expect.fail("there is no figure")
+  }
+
+  it("sums up a figure by mean and spread over the seeds, beside its bar", () => {
+    expect(reported({ kind: "at least", value: 475 }, 470, 480, 490)).toEqual({
+      figure: "gain",
       mean: 480,
       deviation: 10,
+      interval: null,
       least: 470,
       most: 490,
+      bar: { kind: "at least", value: 475 },
       verdict: "reached"
     })
-    expect(reportOf({ bar: 480.1 }, runs).verdict).toBe("missed")
-    expect(reportOf({ bar: null }, runs.slice(0, 1))).toMatchObject({ deviation: 0, verdict: "no bar" })
+    expect(reported({ kind: "at least", value: 480.1 }, 470, 480, 490).verdict).toBe("missed")
+    expect(reported({ kind: "at most", value: 480 }, 470, 480, 490).verdict).toBe("reached")
+    expect(reported({ kind: "at most", value: 479.9 }, 470, 480, 490).verdict).toBe("missed")
+    expect(reported(null, 470)).toMatchObject({ deviation: 0, interval: null, verdict: "no bar" })
+  })
+
+  it("has an interval of Student's t from five seeds on, within 2% of its width", () => {
+    const { interval, mean } = reported(null, 1, 2, 3, 4, 5)
+    // Quantile 0.975 of four degrees of freedom: 2.776; standard error: sqrt(2.5 / 5).
+    expect((interval?.high ?? 0) - mean).toBeGreaterThan(0.98 * 2.776 * Math.SQRT1_2)
+    expect((interval?.high ?? 0) - mean).toBeLessThan(1.02 * 2.776 * Math.SQRT1_2)
+    expect(mean - (interval?.low ?? 0)).toBeCloseTo((interval?.high ?? 0) - mean, 12)
+  })
+
+  it("calls an excess none where chance may have made it, and does not judge that by few seeds", () => {
+    const bar: Bar = { kind: "not surely above", value: 0 }
+    expect(reported(bar, -1, 2, -1, 2, 0).verdict).toBe("reached")
+    expect(reported(bar, -1, -2, -1, -2, -3).verdict).toBe("reached")
+    expect(reported(bar, 1, 2, 1, 2, 1).verdict).toBe("missed")
+    expect(reported(bar, 1, 2, 1, 2).verdict).toBe("too few seeds")
   })
 })
