@@ -49,10 +49,10 @@ describe("costs", () => {
       expect(is({ ...fine, ...bad })).toBe(false)
   })
 
-  it("of holding are there when they are configured, and do not change what a trade costs", () => {
-    expect(settingsWith().costs).toEqual({ feeBps: 5, halfSpreadBps: 1, slippageBps: 1 })
-    const { costs } = settingsWith({ "costs.fundingBps": -1, "costs.borrowBpsPerYear": 50 })
-    expect(costs).toMatchObject({ fundingBps: -1, borrowBpsPerYear: 50 })
+  it("of holding are on unless they are configured away, and do not change what a trade costs", () => {
+    expect(settingsWith().costs).toMatchObject({ fundingBps: 1, fundingEveryHours: 8, borrowBpsPerYear: 50 })
+    const { costs } = settingsWith({ "costs.fundingBps": -1, "costs.borrowBpsPerYear": 0 })
+    expect(costs).toMatchObject({ fundingBps: -1, borrowBpsPerYear: 0 })
     expect(roundTrip(costs)).toBe(roundTrip(settingsWith().costs))
   })
 })

@@ -51,7 +51,8 @@ describe("Configuration", () => {
         ? "nats://x:1"
         : Array.isArray(current)
           ? current.join(",")
-          : String(current)
+          : // What is not charged or limited unless it is given has no default.
+            String(current ?? 1)
       for (const name of key.environment) {
         expect(Either.isRight(load({ environment: { [name]: text } })), `${name}=${text}`).toBe(true)
       }

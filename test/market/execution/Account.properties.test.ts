@@ -139,6 +139,8 @@ const barsOf = (index: number, bars: ReadonlyArray<AnyBar>, prices: Array<number
 
 const withoutIds = ({ ids: _, ...rest }: Account.Account) => rest
 
+const largest = BigInt(Number.MAX_SAFE_INTEGER)
+
 describe("an account, whatever is ordered and whatever the bars do", () => {
   it("conserves money and lots to the unit, is worth its cash and positions, and fills no order beyond its size", () => {
     const seen = {
@@ -222,12 +224,17 @@ describe("an account, whatever is ordered and whatever the bars do", () => {
         expect(lotsOf(ledger)).toBe(0n)
         expect(BigInt(ledger.cash)).toBe(cash)
         let equity = cash
+        let isCounted = true
         for (const [instrument, { lots }] of ledger.positions) {
           expect(lots).toBe(held.get(instrument) ?? 0)
           const contract = byId.get(instrument) as Instrument
-          equity -= paidFor(contract, -lots, listings.get(instrument)?.mark ?? 0)
+          const value = -paidFor(contract, -lots, listings.get(instrument)?.mark ?? 0)
+          // A value beyond what is counted is shown as the largest that is.
+          if (value > largest || value < -largest) isCounted = false
+          equity += value
         }
-        expect(BigInt(Account.equityOf(account))).toBe(equity)
+        if (isCounted) expect(BigInt(Account.equityOf(account))).toBe(equity)
+        else expect(Number.isFinite(Account.equityOf(account))).toBe(true)
         if (
           rules.maintenanceMargin !== null &&
           [...ledger.positions.values()].every(({ lots }) => lots === 0)
