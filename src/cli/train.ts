@@ -5,7 +5,8 @@
  */
 import { rmSync } from "node:fs"
 import { resolve } from "node:path"
-import { Effect, Stream } from "effect"
+import { Clock, Effect, Stream } from "effect"
+import { appendTrial } from "../agents/backtest/TrialLedger.ts"
 import { writeModelFile } from "../agents/training/ModelFile.ts"
 import { chooseNetwork, type NetworkChoice } from "../agents/training/NetworkChoice.ts"
 import { type Bars, readBars } from "../agents/training/readBars.ts"
@@ -24,6 +25,7 @@ import { builtScripts, modelHostOptions } from "./processes.ts"
 import { renderHeldOut, verdictsOf } from "./report/comparisons.ts"
 import { renderTrainingReport } from "./report/TrainingReport.ts"
 import type { LoadedSettings } from "./settings.ts"
+import { trainedTrial, trialFolder } from "./trials.ts"
 
 export interface TrainOptions extends NetworkChoice {
   readonly data: string
@@ -167,6 +169,11 @@ export const train = ({ value: settings }: LoadedSettings, options: TrainOptions
       heldOut: report
     })
     yield* writeWhole(reportPath, [Buffer.from(html)], 0o644)
+    yield* appendTrial(trialFolder(settings), trainedTrial(description, yield* Clock.currentTimeMillis)).pipe(
+      Effect.catchAll(({ message }) =>
+        note(`conclave: the model is there, and not entered as a trial: ${message}`)
+      )
+    )
     yield* Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
     if (options.json) {
       return yield* writeJson({

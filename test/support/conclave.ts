@@ -5,7 +5,8 @@
  */
 import { type ChildProcess, spawn } from "node:child_process"
 import { randomBytes } from "node:crypto"
-import { existsSync, readdirSync, readFileSync } from "node:fs"
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { Effect, type Scope } from "effect"
@@ -104,12 +105,16 @@ const parseLines = (text: string): ReadonlyArray<Line> =>
     .filter((line) => line !== "")
     .map((line) => JSON.parse(line) as Line)
 
+/** Where runs and trials go that are given no other place: not to those of whoever runs the tests. */
+const home = mkdtempSync(join(tmpdir(), "conclave-tests-"))
+process.once("exit", () => rmSync(home, { recursive: true, force: true }))
+
 /** Of what a test runs, the environment of whoever runs the test changes nothing. */
 const environment = (extra: Readonly<Record<string, string>>): NodeJS.ProcessEnv => {
   const inherited = Object.entries(process.env).filter(
     ([name]) => !/^(CONCLAVE|AI|DL|RL|MODEL)_|^NATS_URL$|^VITEST|^NODE_OPTIONS$/.test(name)
   )
-  return { ...Object.fromEntries(inherited), ...extra }
+  return { ...Object.fromEntries(inherited), CONCLAVE_NODE_DATA_DIRECTORY: home, ...extra }
 }
 
 export interface StartOptions {
