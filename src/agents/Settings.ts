@@ -303,7 +303,14 @@ export const BrokerSettings = Schema.Struct({
 
 /** Where a series from outside is read from. */
 const seriesLocation = (series: string) =>
-  Schema.String.pipe(described(`${series}: a CSV file or an http(s) address; none when empty`))
+  Schema.String.pipe(
+    Schema.filter(
+      (location) =>
+        !/^https?:\/\/[^/]*@/i.test(location) ||
+        "an address with a user or a password in it is kept and shown"
+    ),
+    described(`${series}: a CSV file or an http(s) address; none when empty`)
+  )
 const LagDays = Schema.Int.pipe(Schema.between(0, 3_650))
 const EveryMs = Ms.pipe(Schema.greaterThanOrEqualTo(1_000))
 

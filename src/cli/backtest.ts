@@ -142,10 +142,6 @@ const run = (args: ParsedArguments, options: BacktestArguments) =>
       at: yield* Clock.currentTimeMillis,
       tell: (text) => note(`conclave: ${text}`)
     })
-    // Run again, it is the trial that it was.
-    if (card === undefined && !trials.some(({ id }) => id === done.trial.id)) {
-      yield* appendTrial(trialFolder(loaded.value), done.trial)
-    }
     yield* write(options.report, reportOf(done))
     yield* write(options.card, Effect.succeed(`${JSON.stringify(done.card, null, 2)}\n`))
     const differences = card === undefined ? [] : differencesOf(card, done.card)
@@ -160,6 +156,10 @@ const run = (args: ParsedArguments, options: BacktestArguments) =>
         wallTimeMs: Math.round(now() - startedAt)
       })
     } else yield* show(done, (now() - startedAt) / 1_000)
+    // Run again, it is the trial that it was.
+    if (card === undefined && !trials.some(({ id }) => id === done.trial.id)) {
+      yield* appendTrial(trialFolder(loaded.value), done.trial)
+    }
     if (card === undefined) return
     if (differences.length > 0) {
       return yield* new UsageError({

@@ -2,16 +2,17 @@
 import { Command, Options } from "@effect/cli"
 import { Clock, Effect } from "effect"
 import { type CrossingLengths, type Sweep, type SweptRule, sweepCrossings } from "../agents/backtest/sweep.ts"
-import { appendTrial } from "../agents/backtest/TrialLedger.ts"
+import { appendTrial, readTrials } from "../agents/backtest/TrialLedger.ts"
 import { readBars } from "../agents/training/readBars.ts"
 import { trialId } from "../learning/evaluation/Trials.ts"
 import type { BarSeries } from "../market/BarSeries.ts"
+import { withoutLimits } from "../market/execution/Terms.ts"
 import { stepwise } from "../runtime/breathe.ts"
 import type { ParsedArguments } from "./arguments.ts"
 import { UsageError } from "./errors.ts"
 import { percent, signedPercent } from "./format.ts"
 import { table, writeJson, writeLine } from "./output.ts"
-import { loadSettings } from "./settings.ts"
+import { loadSettings, namedTimeFrame } from "./settings.ts"
 import { trialFolder } from "./trials.ts"
 
 interface SweepArguments {
@@ -28,6 +29,8 @@ const rulesMax = 400
 const lengthMax = 100_000
 const foldsMax = 50
 const rowsShown = 10
+/** Returns that are held to choose from. */
+const cellsMax = 20_000_000
 
 const lengthsOf = (name: string, text: string) => {
   const lengths = text.split(",").map((part) => Number(part.trim()))
@@ -107,9 +110,10 @@ const show = (sweep: Sweep) => {
   ].join("\n")
 }
 
-const trialsOf = (sweep: Sweep, series: BarSeries, digest: string, at: number, shorting: boolean) =>
+/** @param on what the rules were run on, and on which terms */
+const trialsOf = (sweep: Sweep, series: BarSeries, on: Readonly<Record<string, unknown>>, at: number) =>
   sweep.rules.map(({ fast, metrics, slow }) => ({
-    id: trialId({ rule: "crossing", fast, slow, shorting, digest, instrument: series.instrument.id }),
+    id: trialId({ rule: "crossing", fast, slow, ...on, instrument: series.instrument.id }),
     kind: "crossing",
     at,
     timeFrame: series.timeFrame,
@@ -132,33 +136,45 @@ const sweep = (args: ParsedArguments, options: SweepArguments) =>
     }
     const rules = yield* rulesOf(options)
     const loaded = yield* loadSettings(args)
-    const { broker, costs } = loaded.value
-    const { digest, instruments } = yield* readBars(data, loaded.value)
+    const { costs, marketData } = loaded.value
+    const { account, startingCash, tradeExposureMin, ...limits } = loaded.value.broker
+    if (marketData.from !== "" || marketData.to !== "") {
+      const reason = "A sweep takes all bars of its file, or the last by --last N: leave --from and --to out."
+      return yield* new UsageError({ reason })
+    }
+    const { digest, instruments } = yield* readBars(data, loaded.value, namedTimeFrame(args, loaded))
     const [series, ...others] = instruments
     if (series === undefined || others.length > 0) {
       const reason = `${data} holds ${instruments.length} instruments: choose one by --symbol.`
       return yield* new UsageError({ reason })
     }
+    if (rules.length * series.close.length > cellsMax) {
+      const reason = `${rules.length} rules over ${series.close.length} bars are too much at a time: take fewer by --last N, --fast or --slow.`
+      return yield* new UsageError({ reason })
+    }
+    const terms = { ...withoutLimits(costs), ...limits }
     const swept = yield* Effect.flatten(
       stepwise(
         sweepCrossings(series, {
           rules,
           shorting,
-          costs,
-          startingCash: broker.startingCash,
+          terms,
+          startingCash,
           folds,
           embargoBars: embargo
         })
       )
     )
     const at = yield* Clock.currentTimeMillis
-    for (const trial of trialsOf(swept, series, digest, at, shorting)) {
-      yield* appendTrial(trialFolder(loaded.value), trial)
-    }
-    if (!json) return yield* writeLine(show(swept))
     const { overfitting, ...rest } = swept
     const { logits, ...judged } = overfitting
-    yield* writeJson({ type: "sweep", data, instrument: series.instrument.id, ...rest, overfitting: judged })
+    const said = { type: "sweep", data, instrument: series.instrument.id, ...rest, overfitting: judged }
+    yield* json ? writeJson(said) : writeLine(show(swept))
+    const folder = trialFolder(loaded.value)
+    const known = new Set((yield* readTrials(folder)).map(({ id }) => id))
+    for (const trial of trialsOf(swept, series, { digest, shorting, terms, startingCash }, at)) {
+      if (!known.has(trial.id)) yield* appendTrial(folder, trial)
+    }
   })
 
 export const sweepCommand = (args: ParsedArguments) =>

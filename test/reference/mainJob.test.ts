@@ -81,6 +81,7 @@ interface AccountEvent {
   readonly payload: {
     readonly cash?: number
     readonly instruments?: ReadonlyArray<{ readonly id: string; readonly tick: number; readonly lot: number }>
+    readonly charges?: ReadonlyArray<{ readonly micro: number }>
     readonly fills?: ReadonlyArray<Fill>
     readonly marks?: ReadonlyArray<{ readonly instrument: string; readonly priceTicks: number }>
   }
@@ -104,6 +105,7 @@ const reckon = (directory: string, run: string) =>
       const { payload, type } = JSON.parse(Buffer.from(data).toString("utf8")) as AccountEvent
       if (type === "AccountOpened") cash = (payload.cash as number) / 1e6
       for (const { id, lot, tick } of payload.instruments ?? []) units.set(id, lot * tick)
+      for (const { micro } of payload.charges ?? []) cash -= micro / 1e6
       for (const { fee, instrument, lots, priceTicks } of payload.fills ?? []) {
         cash -= lots * priceTicks * (units.get(instrument) as number) + fee / 1e6
         held.set(instrument, (held.get(instrument) ?? 0) + lots)

@@ -10,6 +10,7 @@ import { type BarSeries, ColumnsBuilder } from "../../market/BarSeries.ts"
 import { crossingTargets } from "../../market/backtest/crossing.ts"
 import { runEvents } from "../../market/backtest/EventEngine.ts"
 import { targetStrategy } from "../../market/backtest/targetStrategy.ts"
+import { oneWay } from "../../market/Costs.ts"
 import { toQuote } from "../../market/execution/Money.ts"
 import type { ExecutionRules } from "../../market/execution/Terms.ts"
 import type { Instrument } from "../../protocols/Instrument.ts"
@@ -72,6 +73,10 @@ export interface BaselineOptions {
   readonly rules: ExecutionRules
 }
 
+/** Share of the equity that an account can be in with, where its leverage is limited: what it costs to get in is its own. */
+const carried = ({ costs, leverageMax }: ExecutionRules): number =>
+  leverageMax === null ? 1 : Math.min(1, leverageMax) * (1 - 2 * oneWay(costs))
+
 /** Each in quote units: the starting cash, then the equity at each traded as-of. */
 export function* baselinesOf(
   records: ReadonlyArray<AsOfRecord>,
@@ -90,7 +95,7 @@ export function* baselinesOf(
         byAsOf(schedule, series, targetsOf(series), warmUp)
       ])
     )
-    const strategy = targetStrategy({ positions, exposure: 1 / schedule.series.length })
+    const strategy = targetStrategy({ positions, exposure: carried(terms) / schedule.series.length })
     const { equity } = yield* runEvents(schedule, strategy, { startingCash, rules: terms, warmUp })
     const curve = new Float64Array(schedule.length - warmUp + 1)
     curve[0] = startingCash

@@ -25,11 +25,10 @@ import { trialClusters } from "../../learning/evaluation/TrialClusters.ts"
 import type { Steps } from "../../learning/steps.ts"
 import type { BarSeries } from "../../market/BarSeries.ts"
 import { crossingTargets, runTargets } from "../../market/backtest/crossing.ts"
-import type { Costs } from "../../market/Costs.ts"
-import { withoutLimits } from "../../market/execution/Terms.ts"
+import type { ExecutionRules } from "../../market/execution/Terms.ts"
 import { barsPerYear } from "../../market/performance/Annualisation.ts"
 import { type CurveMetrics, measureCurve } from "../../market/performance/CurveMetrics.ts"
-import { returnsOf } from "../../market/performance/EquityCurve.ts"
+import { livedPoints, returnsOf } from "../../market/performance/EquityCurve.ts"
 import { closeTimeOf } from "../../market/time/Calendar.ts"
 import { toMs } from "../../protocols/TimeFrame.ts"
 
@@ -41,7 +40,8 @@ export interface CrossingLengths {
 export interface SweepOptions {
   readonly rules: ReadonlyArray<CrossingLengths>
   readonly shorting: boolean
-  readonly costs: Costs
+  /** On which the rules trade. */
+  readonly terms: ExecutionRules
   readonly startingCash: number
   /** Tests of the walk-forward, after a first training of as many samples as two of them. */
   readonly folds: number
@@ -133,7 +133,7 @@ export function* sweepCrossings(
   series: BarSeries,
   options: SweepOptions
 ): Steps<Either.Either<Sweep, SweepRefused>> {
-  const { costs, embargoBars, folds, rules, shorting, startingCash } = options
+  const { embargoBars, folds, rules, shorting, startingCash, terms } = options
   const { instrument, openTime, timeFrame } = series
   const frameMs = toMs(timeFrame)
   const perYear = barsPerYear(timeFrame, instrument.calendar)
@@ -145,14 +145,13 @@ export function* sweepCrossings(
     const targets = crossingTargets(series, fast, slow, shorting)
     const ran = yield* runTargets(series, targets, {
       startingCash,
-      rules: withoutLimits(costs),
+      rules: terms,
       exposure: 1,
       withEquity: true
     })
     const equity = (ran.equityCurve ?? new Float64Array()).map((micro) => micro / cashMicro)
-    for (const [t, value] of returnsOf(equity).entries()) {
-      returns[t * rules.length + k] = Number.isFinite(value) ? value : -1
-    }
+    // What is ruined earns nothing more.
+    for (const [t, value] of returnsOf(livedPoints(equity)).entries()) returns[t * rules.length + k] = value
     swept.push({ fast, slow, fills: ran.fills, metrics: measureCurve(equity, perYear) })
   }
   const closeAt = (bar: number) => closeTimeOf(instrument.calendar, frameMs, openTime[bar] as number)

@@ -72,6 +72,8 @@ export const makePolicyTrainings = (parts: PolicyTrainingParts) => {
     memoryBytesMax: models.hostMemoryBytesMax,
     runMsMax: models.runMsMax
   }
+  /** An evaluation is a process of its own. */
+  const oneAtATime = Effect.unsafeMakeSemaphore(1)
   let going: PolicyRequest | undefined
 
   /** In lock-step the bars wait for it; else others are to be answered meanwhile. */
@@ -241,7 +243,10 @@ export const makePolicyTrainings = (parts: PolicyTrainingParts) => {
       const judged = yield* evaluatePolicyInProcess({
         ...{ instrument, programs, series, seed: run.seed },
         trained: policy
-      }).pipe(Effect.catchTag("TrainingNotDone", ({ reason }) => notDone(reason)))
+      }).pipe(
+        oneAtATime.withPermits(1),
+        Effect.catchTag("TrainingNotDone", ({ reason }) => notDone(reason))
+      )
       return { ...judged, version } satisfies PolicyEvaluation
     })
 

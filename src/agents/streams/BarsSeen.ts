@@ -44,10 +44,13 @@ export const emptyBarsSeen = (): BarsSeen => ({
 })
 
 const take = (state: BarsSeen, { payload }: BarsClosed): void => {
-  // A bar may be known later than it closed; nothing is read before it is known.
-  const asOf = payload.bars.reduce((latest, { knownAt }) => Math.max(latest, knownAt), payload.asOf)
-  if (asOf <= state.asOf) return
-  state.previousAsOf = state.asOf
+  if (state.asOf > 0 && payload.index <= state.index) return
+  // A bar may be known later than it closed, and several at once; nothing is read before it is known.
+  const asOf = payload.bars.reduce(
+    (latest, { knownAt }) => Math.max(latest, knownAt),
+    Math.max(payload.asOf, state.asOf)
+  )
+  if (asOf > state.asOf) state.previousAsOf = state.asOf
   state.asOf = asOf
   state.timeFrame = payload.timeFrame
   state.index = payload.index

@@ -105,7 +105,9 @@ const reasonOf = (cause: unknown): string => {
   if (cause instanceof TooLarge) return tooLarge
   if (!(cause instanceof Error)) return String(cause)
   // What fetch has to say stands behind its own message.
-  return cause.cause instanceof Error ? `${cause.message}: ${cause.cause.message}` : cause.message
+  const said = cause.cause instanceof Error ? `${cause.message}: ${cause.cause.message}` : cause.message
+  // What follows the path of an address may be a key.
+  return said.replace(/(https?:\/\/[^\s?#]*)[?#]\S*/gi, "$1")
 }
 
 /**

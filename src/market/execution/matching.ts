@@ -181,8 +181,10 @@ const fillAtOpen = (session: Session, slot: Slot): void => {
   if (takes) {
     if (kind === "stop") slot.order = { ...slot.order, kind: "market", ticks: null }
     fill(session, slot, marketTicks(market.contract, first.price, terms.impact, side), false)
-  } else if (kind === "limit" && distance < 0) {
-    fill(session, slot, roundTicks(first.ticks, side), false)
+  } else if (kind === "limit" && ticks !== null && distance < 0) {
+    // It takes what is there, as a market order would, but never beyond its limit.
+    const moved = marketTicks(market.contract, first.price, terms.impact, side)
+    fill(session, slot, side === "buy" ? Math.min(ticks, moved) : Math.max(ticks, moved), false)
   }
 }
 
@@ -193,8 +195,10 @@ const fillStop = (session: Session, slot: Slot): void => {
   const side = sideOf(slot.lots)
   if (side === "buy" ? high < ticks : low > ticks) return
   slot.order = { ...slot.order, kind: "market", ticks: null }
-  // The first price lies beyond the stop only of a child of what filled there: it fills from where it came to be.
-  const from = side === "buy" ? Math.max(ticks, first.ticks) : Math.min(ticks, first.ticks)
+  // The first price lies beyond the stop only of a child of what filled there: it fills from where it came to be. What
+  // came to be inside the bar did so later, on the other side of its stop.
+  const beyond = side === "buy" ? Math.max(ticks, first.ticks) : Math.min(ticks, first.ticks)
+  const from = slot.born === "inside" ? ticks : beyond
   fill(session, slot, roundTicks(from * (side === "buy" ? 1 + terms.impact : 1 - terms.impact), side), false)
 }
 

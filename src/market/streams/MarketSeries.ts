@@ -3,7 +3,8 @@
  * the market's volatility, the root of an exponentially weighted mean of their mean squared returns (weight 0.1, about
  * the last ten as-ofs; the plain mean while there are fewer).
  *
- * A bounded fold, changed in place. Invariants: as-ofs rise strictly; the columns have one length.
+ * A bounded fold, changed in place. Invariants: as-ofs never fall (bars that fill a gap become known together); the columns
+ * have one length.
  */
 
 /** Observations that are kept: what the largest model of the regime is fitted on, and those since. */
@@ -31,10 +32,10 @@ export const emptyMarket = (): MarketSeries => ({
   variance: 0
 })
 
-/** Takes in the log returns of the bars of one as-of; nothing where there are none, or where it is not a later one. */
+/** Takes in the log returns of the bars of one as-of; nothing where there are none, or where it is an earlier one. */
 export const observe = (market: MarketSeries, asOf: number, logReturns: ReadonlyArray<number>): void => {
   const { asOfs, logVolatilities, returns } = market
-  if (logReturns.length === 0 || asOf <= (asOfs.at(-1) ?? Number.NEGATIVE_INFINITY)) return
+  if (logReturns.length === 0 || asOf < (asOfs.at(-1) ?? Number.NEGATIVE_INFINITY)) return
   let [sum, squares] = [0, 0]
   for (const one of logReturns) {
     sum += one

@@ -3,6 +3,7 @@ import { Either } from "effect"
 import { type SweepOptions, sweepCrossings } from "../../../src/agents/backtest/sweep.ts"
 import { runThrough } from "../../../src/learning/steps.ts"
 import { type BarSeries, ColumnsBuilder } from "../../../src/market/BarSeries.ts"
+import { withoutLimits } from "../../../src/market/execution/Terms.ts"
 import { keyedRandom } from "../../../src/protocols/wire/KeyedRandom.ts"
 import { frameMs, instrumentOf, startTime, timeFrame } from "../feedEvents.ts"
 
@@ -36,7 +37,7 @@ const options: SweepOptions = {
     { fast: 40, slow: 120 }
   ],
   shorting: true,
-  costs: { feeBps: 1, halfSpreadBps: 0, slippageBps: 0 },
+  terms: withoutLimits({ feeBps: 1, halfSpreadBps: 0, slippageBps: 0 }),
   startingCash: 100_000,
   folds: 4,
   embargoBars: 10
@@ -74,6 +75,21 @@ describe("a sweep of crossing rules", () => {
     // The first fold ends at bar 600, and trains on less.
     expect(one.walkForward.chosen[0]).toEqual(other.walkForward.chosen[0])
     expect(one.walkForward.chosen[1]).toEqual(other.walkForward.chosen[1])
+  })
+
+  it("counts nothing after a ruin", () => {
+    // The only trade is a short one, which the price takes everything from.
+    const falls = Array.from({ length: 130 }, () => -0.002)
+    const series = seriesOf([...falls, ...Array.from({ length: 60 }, () => 0.1), ...noise(200, 2)])
+    const sweep = judged(series, {
+      rules: [
+        { fast: 40, slow: 120 },
+        { fast: 41, slow: 121 }
+      ]
+    })
+    for (const { metrics } of sweep.rules)
+      expect([metrics.ruined, metrics.totalReturn <= -1]).toEqual([true, true])
+    for (const sharpe of sweep.combinatorial.sharpes) expect(sharpe ?? 0).toBeLessThanOrEqual(0)
   })
 
   it("is the same each time, and refuses what is too short to be split", () => {

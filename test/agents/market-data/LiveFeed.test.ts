@@ -119,7 +119,7 @@ describe("a live feed", () => {
       expect(bars()).toEqual([barsOf("a", 10)])
       yield* pass(frameMs)
       yield* a.give(barAt(11, { instrument: alpha.id }))
-      yield* pass(1_900)
+      yield* pass(4_900)
       expect(bars().length).toBe(1)
       yield* pass(200)
       expect(bars().at(-1)).toEqual(["a:ALPHA@11"])

@@ -61,6 +61,19 @@ describe("what the streams keep of bars", () => {
     expect(restarted(after)).toEqual(after)
   })
 
+  it("takes every bar of a gap that was filled at one instant", () => {
+    const alpha = instrumentOf("ALPHA")
+    const knownAt = asOfAt(3) + 500
+    const bars = [0, 1, 2, 3, 4].map((index) => {
+      const bar = barOf(alpha, index, { open: 1 + index, close: 2 + index })
+      return index >= 1 && index <= 3 ? { ...bar, knownAt } : bar
+    })
+    const state = fold([opened([alpha]), ...bars.map((bar, index) => closed(index, [bar]))])
+    expect(state.bars.get(alpha.id)?.map(({ close }) => close)).toEqual([2, 3, 4, 5, 6])
+    expect(state.market.count).toBe(4)
+    expect([state.asOf, state.previousAsOf]).toEqual([asOfAt(4), knownAt])
+  })
+
   it("follows as many instruments as a reading covers, and only those it was told of", () => {
     const many = Array.from({ length: instrumentsPerReadingMax + 5 }, (_, i) => instrumentOf(`I${i}`))
     const state = fold([

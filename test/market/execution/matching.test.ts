@@ -72,10 +72,12 @@ describe("a limit order", () => {
     expect(fillsOf(one(limit(id, -2, 105), next({ open: 100, high: 106 })))).toEqual([["a", -2, 105]])
   })
 
-  it("fills at a better open, without the spread and with the fee of who takes", () => {
+  it("fills at a better open as a market order does, never beyond its limit, with the fee of who takes", () => {
     const costs = { feeBps: 100, halfSpreadBps: 50, slippageBps: 50, makerFeeBps: 10 }
     const opened = one(limit(id, 2, 95), next({ open: 90, high: 99 }), { rules: { costs } })
-    expect(opened.fills[0]).toMatchObject({ ticks: 90, fee: 1_800_000, at: openTimeAt(1) })
+    expect(opened.fills[0]).toMatchObject({ ticks: 91, fee: 1_820_000, at: openTimeAt(1) })
+    const atLimit = one(limit(id, 2, 95), next({ open: 94.5, high: 99 }), { rules: { costs } })
+    expect(atLimit.fills[0]).toMatchObject({ ticks: 95, fee: 1_900_000, at: openTimeAt(1) })
     const waited = one(limit(id, 2, 95), next({ open: 100, low: 90 }), { rules: { costs } })
     expect(waited.fills[0]).toMatchObject({ ticks: 95, fee: 190_000, at: asOfAt(1) })
     expect(fillsOf(one(limit(id, 2, 95), next({ open: 95 })))).toEqual([])
@@ -122,6 +124,15 @@ describe("a stop order", () => {
 describe("a bracket", () => {
   const bracket = { stopLossTicks: 90, takeProfitTicks: 110 }
   const entry = market(id, 10, { bracket })
+
+  it("of a stop that was touched inside the bar stops out at its own price, not at an open before it was there", () => {
+    const breakout = stop(id, 10, 105, { bracket: { stopLossTicks: 103, takeProfitTicks: null } })
+    const whipsaw = one(breakout, next({ open: 80, high: 106, low: 79 }))
+    expect(fillsOf(whipsaw)).toEqual([
+      ["a", 10, 105],
+      ["a/stop-loss", -10, 103]
+    ])
+  })
 
   it("comes into being with the fill, for its size, to reduce only", () => {
     const opened = one(entry, next({ open: 100 }))

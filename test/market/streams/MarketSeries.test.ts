@@ -17,14 +17,14 @@ describe("the market as one series", () => {
     expect(market.logVolatilities[1]).toBeCloseTo(Math.log(Math.sqrt((0.0005 + 0.0004) / 2)), 12)
   })
 
-  it("takes an as-of once, and nothing without returns", () => {
+  it("takes what became known together, nothing earlier, and nothing without returns", () => {
     const market = emptyMarket()
     observe(market, 5, [0.01])
     observe(market, 5, [0.5])
     observe(market, 4, [0.5])
     observe(market, 6, [])
-    expect(market.asOfs).toEqual([5])
-    expect(market.count).toBe(1)
+    expect(market.asOfs).toEqual([5, 5])
+    expect(market.count).toBe(2)
   })
 
   it("has a finite volatility where nothing moves", () => {

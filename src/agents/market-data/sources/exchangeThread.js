@@ -77,7 +77,9 @@ const refuse = (reason) => new Refused({ kind: "refused", reason, retryAfterMs: 
  */
 const failureOf = (cause) => {
   if (cause instanceof Refused) return cause.failure
-  const reason = cause instanceof Error ? cause.message : String(cause)
+  const said = cause instanceof Error ? cause.message : String(cause)
+  // A signed request has its signature behind the path.
+  const reason = said.replace(/(https?:\/\/[^\s?#]*)[?#]\S*/gi, "$1")
   /** @type {(kind: FailureKind) => Failure} */
   const failed = (kind) => ({ kind, reason, retryAfterMs: null })
   if (cause instanceof ccxt.DDoSProtection || cause instanceof ccxt.RateLimitExceeded) {

@@ -245,8 +245,10 @@ export const trainPolicy = (training: PolicyTraining, modelHost: ModelRunOptions
           rows: data.training.rows + validation.rows
         },
         fittedAsOf: asOf,
+        // One model, to the byte: of these settings, these bars and this seed.
         configuration: contentHash({
           settings: policySettings[algorithm],
+          ...{ bars: trained.data.digest, instruments: trained.instruments, seed },
           ...{ algorithm, allowShort, costs, horizonBars, policyEpisodeBars, policyRows, steps }
         }),
         seed,
