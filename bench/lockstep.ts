@@ -49,7 +49,7 @@ const commitsAlone = (instruments: number, asOfs: number) =>
   }).pipe(Effect.scoped, Effect.runPromise)
 
 /** Decisions a second between the first and the last of a run. */
-const decisionsPerSecond = async (running: RunningConclave): Promise<number> => {
+export const decisionsPerSecond = async (running: RunningConclave): Promise<number> => {
   let first = 0
   let last = 0
   let decisions = 0

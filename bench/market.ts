@@ -3,7 +3,6 @@
  * end (acting, fills and ledger, replay, updates by onnxruntime), backtests by the vectorised path and by the event
  * engine, the features of one instrument bar by bar, and the rounds of the whole committee in lock-step.
  */
-import { rmSync } from "node:fs"
 import { Either } from "effect"
 import { openWithOnnxruntime } from "../src/agents/training-host/onnxruntime.ts"
 import { dqnDefaults, trainDqn } from "../src/learning/rl/Dqn.ts"
@@ -22,6 +21,7 @@ import { worlds } from "../src/market/worlds.ts"
 import type { Bar } from "../src/protocols/Bar.ts"
 import { TimeFrame } from "../src/protocols/TimeFrame.ts"
 import { keyedRandom } from "../src/protocols/wire/KeyedRandom.ts"
+import { decisionsPerSecond } from "./lockstep.ts"
 import { startConclave } from "./support/conclave.ts"
 import { type Bench, line, print, spread } from "./support/report.ts"
 
@@ -162,25 +162,14 @@ const features = (series: BarSeries, windows: number) => {
   }).map((rate) => 1e6 / rate)
 }
 
-/** As-ofs of the whole system a second, between the first decision and the last. */
-const rounds = async (root: string, smoke: boolean) => {
-  const running = startConclave(root, [
-    ...["--speed", "max", "--as-ofs", smoke ? "320" : "2500", "--instruments", "1"],
-    ...["--transport", "in-process"]
-  ])
-  let first = 0
-  let last = 0
-  let decisions = 0
-  for await (const text of running.lines) {
-    if (!text.startsWith('{"type":"decision"')) continue
-    last = performance.now()
-    if (decisions++ === 0) first = last
-  }
-  const code = await running.exited
-  rmSync(running.directory, { recursive: true, force: true })
-  if (code !== 0) throw new Error(`conclave ended with ${code}`)
-  return (decisions - 1) / ((last - first) / 1_000)
-}
+/** As-ofs of the whole system a second: one decision each. */
+const rounds = (root: string, smoke: boolean) =>
+  decisionsPerSecond(
+    startConclave(root, [
+      ...["--speed", "max", "--as-ofs", smoke ? "320" : "2500", "--instruments", "1"],
+      ...["--transport", "in-process"]
+    ])
+  )
 
 export const market: Bench = {
   name: "market",
