@@ -4,7 +4,7 @@
  * the account.
  *
  * 1. At the first price, in the order in which they were accepted: market orders, stops that it has passed, limits
- *    that it beats. What takes liquidity there pays the impact; a limit fills at the first price itself, or better.
+ *    that it beats. What takes liquidity there pays the impact; a limit does too, but never fills beyond itself.
  * 2. Inside the bar, stops first: at their price, moved by the impact, when it was touched; then limits, at their
  *    price, when the bar went strictly beyond it. The children of what filled at the first price take part; of a
  *    child of what filled inside, only the stop-loss does, since the rest of the bar may have come before.

@@ -150,6 +150,9 @@ describe("a policy", () => {
           expect(sha256(again.artefact)).toBe(sha256(first.artefact))
           const other = yield* trained({ algorithm, seed: 2 })
           expect(sha256(other.artefact)).not.toBe(sha256(first.artefact))
+          // By its configuration a policy is known again when it has been calibrated anew.
+          expect(again.made.manifest.configuration).toBe(manifest.configuration)
+          expect(other.made.manifest.configuration).not.toBe(manifest.configuration)
         }),
       120_000
     )
