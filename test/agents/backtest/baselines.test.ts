@@ -1,0 +1,48 @@
+import { describe, expect, it } from "@effect/vitest"
+import { baselinesOf } from "../../../src/agents/backtest/baselines.ts"
+import type { AsOfRecord } from "../../../src/agents/backtest/records.ts"
+import { runThrough } from "../../../src/learning/steps.ts"
+import { withoutLimits } from "../../../src/market/execution/Terms.ts"
+import { Sequence } from "../../../src/protocols/wire/Ids.ts"
+import { asOfAt, barOf, instrumentOf, timeFrame } from "../feedEvents.ts"
+
+const instruments = [instrumentOf("ALPHA"), instrumentOf("BRAVO")]
+const warmUp = 5
+const bars = 40
+const startingCash = 100_000
+const free = { feeBps: 0, halfSpreadBps: 0, slippageBps: 0 }
+
+/** Prices that double from the first traded fill to the last close. */
+const priceAt = (index: number) => 100 * 2 ** (Math.max(0, index - warmUp - 1) / (bars - warmUp - 2))
+const records: ReadonlyArray<AsOfRecord> = Array.from({ length: bars }, (_, index) => ({
+  asOf: asOfAt(index),
+  bars: instruments.map((one) => barOf(one, index, { open: priceAt(index), close: priceAt(index) })),
+  index,
+  warmUp: index < warmUp,
+  barsSequence: Sequence.make(index + 1),
+  decisions: []
+}))
+
+const buyAndHold = (terms: Partial<ReturnType<typeof withoutLimits>>) => {
+  const rules = { ...withoutLimits(free), ...terms }
+  const curves = runThrough(baselinesOf(records, { instruments, timeFrame, startingCash, rules }))
+  expect(curves.map(({ name }) => name)).toEqual(["buy and hold", "crossing 24/168"])
+  const [first] = curves
+  return first?.equity ?? new Float64Array()
+}
+
+describe("the baselines of a backtest", () => {
+  it("begin with the starting cash, trade behind the warm-up, and hold what they bought", () => {
+    const equity = buyAndHold({})
+    expect(equity.length).toBe(bars - warmUp + 1)
+    expect([...equity.subarray(0, 3)]).toEqual([startingCash, startingCash, startingCash])
+    expect(equity.at(-1)).toBeCloseTo(2 * startingCash, -1)
+  })
+
+  it("are in as far as an account with limited leverage can be, costs included", () => {
+    const costs = { feeBps: 10, halfSpreadBps: 5, slippageBps: 5 }
+    const equity = buyAndHold({ costs, leverageMax: 1 })
+    expect(equity.at(-1)).toBeGreaterThan(1.98 * startingCash)
+    expect(equity.at(-1)).toBeLessThan(2 * startingCash)
+  })
+})
