@@ -179,8 +179,12 @@ export const start = (options: NodeOptions) =>
     const { agents } = settings.node
     const node = nodeIdOf(settings)
     const home = nodeDirectory(settings)
-    const { sources } = settings.marketData
-    const venues = yield* makeVenues({ sources, venueOf, open: openSource })
+    const { calendar, sources } = settings.marketData
+    const venues = yield* makeVenues({
+      sources,
+      venueOf,
+      open: (source, budget) => openSource(source, budget, calendar)
+    })
     const feed =
       agents.includes("all") || agents.includes("market-data")
         ? yield* Effect.provideService(openFeed(settings), Venues, venues)

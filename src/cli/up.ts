@@ -1,5 +1,6 @@
 /** `conclave up`: starts a node and shows what it does, until the feed ends or somebody ends it. */
 import { Effect, Fiber, Layer, Schedule, Stream } from "effect"
+import { refusalLines } from "../agents/market-data/refusalLines.ts"
 import * as Node from "../agents/Node.ts"
 import { callAgent, NodeContext } from "../agents/NodeContext.ts"
 import { decisionsStream } from "../protocols/Decision.ts"
@@ -18,19 +19,7 @@ import { watch } from "./view/watch.ts"
 
 type Mode = "json" | "view" | "plain"
 
-const refusalsShown = 5
 const progressEvery = "5 seconds"
-
-/** The first rows that were refused, and how many more there are. */
-const noteRefusals = (node: Node.RunningNode) =>
-  Effect.gen(function* () {
-    const { refusals = [], rowsRefused = 0 } = node.feed ?? {}
-    for (const { line, path, reason } of refusals.slice(0, refusalsShown)) {
-      yield* note(`conclave: ${path}:${line}: refused: ${reason}`)
-    }
-    const more = rowsRefused - Math.min(refusals.length, refusalsShown)
-    if (more > 0) yield* note(`conclave: ${more} more rows were refused`)
-  })
 
 /** How far it is, for a terminal that is none. */
 const noteProgress = Effect.gen(function* () {
@@ -75,7 +64,8 @@ const life = (loaded: LoadedSettings, mode: Mode) =>
         settings: loaded.value
       })
     )
-    yield* noteRefusals(node)
+    const refused = node.feed === undefined ? [] : refusalLines(node.feed)
+    yield* Effect.forEach(refused, (line) => note(`conclave: ${line}`), { discard: true })
     if (mode !== "view") {
       yield* note(`conclave: run ${node.run}, messages ${node.transportDetail}, data in ${node.directory}`)
     }

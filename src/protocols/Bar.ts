@@ -45,7 +45,9 @@ export const FeedOpened = EventType.make({
     /** As-ofs altogether; null for a feed without an end. */
     total: Schema.NullOr(Schema.NonNegativeInt),
     /** Milliseconds between two as-ofs; null in lock-step, where the next waits for the last to be settled. */
-    paceMs: Schema.NullOr(Schema.Finite.pipe(Schema.positive()))
+    paceMs: Schema.NullOr(Schema.Finite.pipe(Schema.positive())),
+    /** Whether the bars are of the real world, so that their time is that of the clock; no where it is not said. */
+    isLive: Schema.optionalWith(Schema.Boolean, { exact: true })
   })
 })
 export type FeedOpened = EventType.EventOf<typeof FeedOpened>
@@ -65,6 +67,23 @@ export const BarsClosed = EventType.make({
   })
 })
 export type BarsClosed = EventType.EventOf<typeof BarsClosed>
+
+/**
+ * Bars whose as-of was published without them, and new reports of bars that were published: what has become known
+ * since. Nothing that was decided or filled before is changed by it.
+ */
+export const BarsCorrected = EventType.make({
+  type: "BarsCorrected",
+  version: 1,
+  schema: Schema.Struct({
+    /** When they became known, after every as-of that was published before; the `knownAt` of each. */
+    asOf: EpochMs,
+    timeFrame: TimeFrame,
+    /** In the order in which they became known; each with a higher revision than its report before, if there was one. */
+    bars: Schema.Array(Bar).pipe(Schema.minItems(1), Schema.maxItems(Limits.barsPerEventMax))
+  })
+})
+export type BarsCorrected = EventType.EventOf<typeof BarsCorrected>
 
 /** The feed has nothing more to give. */
 export const FeedEnded = EventType.make({
@@ -124,6 +143,7 @@ export const barsStream = "bars"
 export const barsEvents = [
   FeedOpened,
   BarsClosed,
+  BarsCorrected,
   FeedEnded,
   FeedHandedOver,
   FeedsDisagreed,

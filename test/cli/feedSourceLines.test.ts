@@ -26,13 +26,14 @@ describe("the sources of a feed", () => {
     const lines = feedSourceLines({
       ...feed,
       handOvers: 2,
-      sources: [sourceOf({}), sourceOf({ ...down, latencyMs: null, lastFailure: "It is gone." })]
+      corrections: 3,
+      sources: [sourceOf({}), sourceOf({ ...down, latencyMs: null, refused: 4, lastFailure: "It is gone." })]
     }).join("\n")
     expect(lines).toMatch(
       /a +active +well +12 bars +1\.3 s after the close +well for 61\.5 s +0 failures, 3 disag/
     )
-    expect(lines).toMatch(/b +standby +down, breaker open .* It is gone\./)
-    expect(lines).toContain("2 hand-overs")
+    expect(lines).toMatch(/b +standby +down, breaker open .*, 4 refused +It is gone\./)
+    expect(lines).toContain("2 hand-overs, 3 bars corrected or late")
   })
 
   it("are passed over where a feed has none", () => {

@@ -73,6 +73,9 @@ export const standInExchange = Effect.gen(function* () {
           exchangeFilters: [],
           symbols: ["BTC", "ETH"].map(market)
         })
+      // Of its derivatives there are none.
+      case "/fapi/v1/exchangeInfo":
+        return JSON.stringify({ timezone: "UTC", serverTime: time, rateLimits: [], symbols: [] })
       case "/api/v3/klines": {
         const fault = faults.shift()
         if (fault !== undefined) return fault

@@ -158,7 +158,8 @@ export const run = (component: Component) =>
             FeedClosed,
             enveloped(about(event.occurredAt, `ended-${sequence}`, extra), { barsSequence: sequence })
           )
-        // What befalls the sources of the bars changes no account.
+        // Fills stand, and what befalls the sources of the bars changes no account.
+        case "BarsCorrected":
         case "FeedHandedOver":
         case "FeedsDisagreed":
         case "FeedRecovered":

@@ -3,8 +3,9 @@
  * others give it. It answers by type and instrument, as of an instant.
  */
 import { Effect, Request, Schedule } from "effect"
+import { visibleAt } from "../../market/time/BarBook.ts"
 import { accountStream, BarsApplied } from "../../protocols/Account.ts"
-import { barsEvents, barsStream } from "../../protocols/Bar.ts"
+import { type Bar, barsEvents, barsStream } from "../../protocols/Bar.ts"
 import type { ContextItem } from "../../protocols/ContextItem.ts"
 import { decisionsEvents, decisionsStream } from "../../protocols/Decision.ts"
 import type { StorageFailed } from "../../protocols/errors.ts"
@@ -26,6 +27,18 @@ class Keep extends Request.TaggedClass("Keep")<
   { readonly item: Omit<ContextItem, "id"> }
 > {}
 
+const barItem =
+  (type: "bar" | "bar-correction", version: number) =>
+  (bar: Bar): Omit<ContextItem, "id"> => ({
+    type,
+    version,
+    source: bar.source,
+    occurredAt: bar.closeTime,
+    knownAt: visibleAt(bar),
+    instrument: bar.instrument,
+    payload: bar
+  })
+
 export const run = (component: Component) =>
   Effect.gen(function* () {
     const { settings } = yield* NodeContext
@@ -39,20 +52,17 @@ export const run = (component: Component) =>
       stream: barsStream,
       events: barsEvents,
       triesMax,
-      apply: (event) =>
-        event.type !== "BarsClosed"
-          ? []
-          : items.insert(
-              event.payload.bars.map((bar) => ({
-                type: "bar",
-                version: event.version,
-                source: bar.source,
-                occurredAt: bar.closeTime,
-                knownAt: Math.max(bar.closeTime, bar.knownAt),
-                instrument: bar.instrument,
-                payload: bar
-              }))
-            )
+      apply: (event) => {
+        switch (event.type) {
+          case "BarsClosed":
+            return items.insert(event.payload.bars.map(barItem("bar", event.version)))
+          // What was decided on stays as it was; the corrections stand beside it.
+          case "BarsCorrected":
+            return items.insert(event.payload.bars.map(barItem("bar-correction", event.version)))
+          default:
+            return []
+        }
+      }
     })
     const decisions = yield* Consumer.open({
       name: "context.decisions",

@@ -4,12 +4,13 @@
  */
 import type { Rpc, RpcGroup } from "@effect/rpc"
 import { Effect, Either, Schema } from "effect"
+import { makeBarBook } from "../../market/time/BarBook.ts"
 import { Bar } from "../../protocols/Bar.ts"
 import { type ContextItem, contextItemId } from "../../protocols/ContextItem.ts"
 import { StorageFailed } from "../../protocols/errors.ts"
 import type { InstrumentId } from "../../protocols/Instrument.ts"
 import type { ContextRpcs } from "../../protocols/rpc/ContextRpcs.ts"
-import { toMs } from "../../protocols/TimeFrame.ts"
+import { type TimeFrame, toMs } from "../../protocols/TimeFrame.ts"
 import { canonicalJson } from "../../protocols/wire/Json.ts"
 import { rowHash, Store } from "../../runtime/Store.ts"
 
@@ -69,6 +70,10 @@ const fromRow = (row: Row): Either.Either<ContextItem, StorageFailed> => {
     : Either.left(new StorageFailed({ reason: `the context item ${row.id} is damaged` }))
 }
 
+/** The latest close of bars that are asked for. */
+const lastClose = (asOf: number, before: number | undefined): number =>
+  before === undefined ? asOf : Math.min(asOf, before - 1)
+
 const decodeBar = Schema.decodeUnknownEither(Bar)
 
 /** No as-of sees everything. */
@@ -105,6 +110,50 @@ export const contextStore = Effect.map(Store, ({ read, sql, write }) => {
       Effect.forEach(rows, fromRow)
     )
 
+  const barsOf = (items: ReadonlyArray<ContextItem>, timeFrame: TimeFrame): ReadonlyArray<Bar> =>
+    items.flatMap(({ payload }) => {
+      const bar = decodeBar(payload)
+      return Either.isRight(bar) && toMs(bar.right.timeFrame) === toMs(timeFrame) ? [bar.right] : []
+    })
+
+  /** As they were published first, the latest of them first. */
+  const reported = ({ asOf, before, count, instrument }: PayloadOf<"Bars">) =>
+    sql`FROM context_items WHERE ${about({ type: "bar", instrument, asOf })}
+        AND occurred_at <= ${lastClose(asOf, before)} ORDER BY occurred_at DESC LIMIT ${count}`
+
+  /** As they were known at the as-of, late ones among them. Those lie between as many that were not, or before all. */
+  const barsCorrected = (options: PayloadOf<"Bars">) => {
+    const { asOf, before, count, instrument, timeFrame } = options
+    const from = sql`SELECT CASE WHEN count(*) < ${count} THEN 0 ELSE min(occurred_at) END
+                     FROM (SELECT occurred_at ${reported(options)})`
+    return Effect.flatMap(
+      query(
+        "read corrected bars",
+        sql<Row>`SELECT * FROM context_items
+                 WHERE type IN ('bar', 'bar-correction') AND instrument = ${instrument} AND known_at <= ${asOf}
+                 AND occurred_at BETWEEN (${from}) AND ${lastClose(asOf, before)}
+                 ORDER BY known_at, occurred_at`
+      ),
+      (items) => {
+        const bars = barsOf(items, timeFrame)
+        const [first] = bars
+        if (first === undefined) return Effect.succeed([])
+        // A time frame has several names, and a feed bears one. Whatever was published is taken, however late.
+        const own = first.timeFrame
+        const book = makeBarBook({ instrument, timeFrame: own, lateBarsMax: Number.POSITIVE_INFINITY })
+        const refusals = bars.map(book.accept).filter((verdict) => verdict.kind === "refused")
+        const [refusal] = refusals
+        const said =
+          refusal === undefined
+            ? Effect.void
+            : Effect.logWarning(
+                `${refusals.length} of ${bars.length} bars of ${instrument} are left out, the first because: ${refusal.sentence}`
+              )
+        return Effect.as(said, book.asOfView(asOf, count))
+      }
+    )
+  }
+
   return {
     insert,
     keep: (item: Omit<ContextItem, "id">) =>
@@ -131,19 +180,12 @@ export const contextStore = Effect.map(Store, ({ read, sql, write }) => {
         sql<Row>`SELECT * FROM context_items WHERE ${about(options)} AND occurred_at >= ${from} AND occurred_at < ${to}
                  ORDER BY occurred_at LIMIT ${limit}`
       ),
-    bars: ({ asOf, count, instrument, timeFrame }: PayloadOf<"Bars">) =>
-      Effect.map(
-        query(
-          "read bars",
-          sql<Row>`SELECT * FROM context_items WHERE ${about({ type: "bar", instrument, asOf })}
-                   AND occurred_at <= ${asOf} ORDER BY occurred_at DESC LIMIT ${count}`
-        ),
-        (items) =>
-          [...items].reverse().flatMap(({ payload }) => {
-            const bar = decodeBar(payload)
-            return Either.isRight(bar) && toMs(bar.right.timeFrame) === toMs(timeFrame) ? [bar.right] : []
-          })
-      ),
+    bars: (options: PayloadOf<"Bars">) =>
+      options.corrected === true
+        ? barsCorrected(options)
+        : Effect.map(query("read bars", sql<Row>`SELECT * ${reported(options)}`), (items) =>
+            barsOf([...items].reverse(), options.timeFrame)
+          ),
     state: Effect.mapError(
       Effect.map(
         read(

@@ -2,8 +2,9 @@
  * Bars that the context has kept, as columns, in the time frame that is asked for. Only bars that were visible at the
  * as-of are given out by the context, and of a longer time frame only intervals that were over.
  *
- * What can go wrong: the context does not answer (its errors); too few bars for a single one of the time frame
- * (TimeFrameUnfit).
+ * What can go wrong: the context does not answer (its errors); it is of a version that does not know `before`, and gives
+ * the same bars again, which are not taken: there are fewer bars then, and it is said; too few bars for a single one of the
+ * time frame (TimeFrameUnfit).
  */
 import { Effect, type Either, Schedule } from "effect"
 import { aggregateBars } from "../../market/aggregateBars.ts"
@@ -48,32 +49,46 @@ export const barsPerBar = (own: TimeFrame, wanted: TimeFrame): number => Math.ce
 /** The last `count` bars of the feed's own time frame that were visible at an as-of, oldest first; fewer where there are fewer. */
 export const lastBars = (
   context: Context,
-  question: { readonly instrument: Instrument; readonly timeFrame: TimeFrame; readonly asOf: number },
+  question: {
+    readonly instrument: Instrument
+    readonly timeFrame: TimeFrame
+    readonly asOf: number
+    readonly corrected?: boolean
+  },
   count: number,
   haste: Haste = "asked"
 ) =>
   Effect.gen(function* () {
+    const { asOf, corrected = false } = question
     const pages: Array<ReadonlyArray<Bar>> = []
-    let { asOf } = question
-    for (let wanted = count; wanted > 0 && asOf >= 0; ) {
+    let before = asOf + 1
+    for (let wanted = count; wanted > 0 && before > 0; ) {
       const page = yield* context.Bars({
         instrument: question.instrument.id,
         timeFrame: question.timeFrame,
         asOf,
+        before,
+        corrected,
         count: Math.min(wanted, haste === "asked" ? barsPerCall : besideBarsPerCall)
       })
       const [first] = page
       if (first === undefined) break
+      if (page.some(({ closeTime }) => closeTime >= before)) {
+        yield* Effect.logWarning(
+          `The context gives no bars of ${question.instrument.id} that close before ${before}: ${count - wanted} of ${count} are taken. Start its node with the version of this one`
+        )
+        break
+      }
       pages.unshift(page)
       wanted -= page.length
-      asOf = first.closeTime - 1
+      before = first.closeTime
       yield* haste === "asked" ? breathe : Effect.sleep(besidePauseMs)
     }
     return pages.flat()
   })
 
 /** The last bars of a series; all of them where it has no more. */
-const tailOf = (series: BarSeries, count: number): BarSeries => {
+export const tailOf = (series: BarSeries, count: number): BarSeries => {
   const from = series.close.length - count
   if (from <= 0) return series
   const { closeOnly, instrument, timeFrame, volume } = series
@@ -103,17 +118,19 @@ export const history = (
     readonly own: TimeFrame
     readonly timeFrame: TimeFrame
     readonly asOf: number
+    /** With late bars and corrections that were known by the as-of: for what learns, not for what repeats an answer. */
+    readonly corrected?: boolean
   },
   count: number,
   haste: Haste = "asked"
 ) =>
   Effect.gen(function* () {
-    const { asOf, instrument, own, timeFrame } = question
+    const { asOf, corrected = false, instrument, own, timeFrame } = question
     const perBar = barsPerBar(own, timeFrame)
     // One more, for the interval that the first of them may be in the middle of.
     const bars = yield* lastBars(
       context,
-      { instrument, timeFrame: own, asOf },
+      { instrument, timeFrame: own, asOf, corrected },
       (count + 1) * perBar - (perBar === 1 ? 1 : 0),
       haste
     )

@@ -30,4 +30,6 @@ export interface BarSource {
   readonly history: ((request: HistoryRequest) => Stream.Stream<Bar, SourceFailed>) | null
   /** Closed bars as they come; ends only by failing. null where it has no live bars. */
   readonly live: ((request: BarRequest) => Stream.Stream<Bar, SourceFailed>) | null
+  /** How much of what it was told, and was to be a bar, it has refused since it was opened. */
+  readonly refused: () => number
 }

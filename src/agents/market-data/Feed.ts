@@ -8,6 +8,7 @@ import type { Instrument } from "../../protocols/Instrument.ts"
 import type { FeedSourceState } from "../../protocols/rpc/MarketDataRpcs.ts"
 import { type TimeFrame, toMs } from "../../protocols/TimeFrame.ts"
 import type { FeedEvent } from "./FeedChain.ts"
+import type { Strays } from "./readBarFile.ts"
 
 /** Where a feed is taken up: what the journal holds of it. */
 export interface FeedPosition {
@@ -19,10 +20,11 @@ export interface FeedPosition {
   readonly active: string | null
 }
 
-/** The bars of one as-of, or what befell the sources of a chain before the next. */
+/** The bars of one as-of, bars of as-ofs that were given before, or what befell the sources of a chain before the next. */
 export type FeedItem =
-  | { readonly bars: ReadonlyArray<Bar>; readonly event?: undefined }
-  | { readonly event: FeedEvent; readonly bars?: undefined }
+  | { readonly bars: ReadonlyArray<Bar>; readonly late?: undefined; readonly event?: undefined }
+  | { readonly late: ReadonlyArray<Bar>; readonly bars?: undefined; readonly event?: undefined }
+  | { readonly event: FeedEvent; readonly bars?: undefined; readonly late?: undefined }
 
 /** One item after the other; undefined at the end. */
 export type TakeItem = Effect.Effect<FeedItem | undefined>
@@ -42,6 +44,8 @@ export interface Feed {
   readonly paceMs: number | null
   /** Whether its bars come at their own time; whoever takes those of another keeps time himself. */
   readonly isLive: boolean
+  /** Whether a source counts the revisions of its bars anew in every life of the run; else they are told by the place. */
+  readonly countsAnew: (source: string) => boolean
   /** The files it was read from. */
   readonly files: ReadonlyArray<{ readonly path: string; readonly digest: string }>
   readonly rowsRefused: number
@@ -49,6 +53,8 @@ export interface Feed {
   readonly barsMissing: number
   /** For people: what was refused, the first of it. */
   readonly refusals: ReadonlyArray<{ readonly path: string; readonly line: number; readonly reason: string }>
+  /** For people: what files have of days without a session. */
+  readonly strays: ReadonlyArray<Strays & { readonly path: string }>
   /** Takes it up; a live one runs until the scope is closed. */
   readonly from: (position: FeedPosition) => Effect.Effect<TakeItem, never, Scope.Scope>
   /** How the sources of a live one do. */
@@ -57,6 +63,7 @@ export interface Feed {
 
 /** What a feed that is no chain has to say of its sources. */
 export const noSources = (): ReadonlyArray<FeedSourceState> => []
+export const neverAnew = (): boolean => false
 
 export const paceOf = (speed: string, timeFrame: TimeFrame): number | null => {
   if (speed === "max") return null

@@ -71,16 +71,16 @@ export type FeedEvent =
 
 export type ChainOutput =
   | { readonly type: "emit"; readonly bar: Bar }
+  /** A bar whose turn is over: one that was left out, or another report of one that was passed on. */
+  | { readonly type: "late"; readonly bar: Bar }
   | { readonly type: "connect"; readonly source: string }
   | { readonly type: "disconnect"; readonly source: string }
   | { readonly type: "fill"; readonly request: GapRequest }
   | { readonly type: "event"; readonly event: FeedEvent }
 
-/** Bars that were not passed on, by why. */
+/** Bars that nobody gets, by why. */
 export interface Dropped {
   duplicate: number
-  revised: number
-  late: number
   overflowed: number
   refused: number
 }
@@ -92,6 +92,8 @@ export interface FeedChain {
   readonly next: (instrument: string) => number | null
   /** Whether bars of the past are still to come. */
   readonly isFilling: (instrument: string) => boolean
+  /** Whether a bar that closes at the as-of or before waits for its turn. */
+  readonly isHolding: (instrument: string, asOf: number) => boolean
   /** Whether what lies between the start and the present is still being fetched. */
   readonly isCatchingUp: () => boolean
   readonly dropped: () => Readonly<Dropped>

@@ -1,11 +1,21 @@
 /**
- * How far the feed is, which of its sources is active, and what buying and holding would have come to: a fold over its
- * own stream.
+ * How far the feed is, which of its sources is active, what it published lately, and what buying and holding would have
+ * come to: a fold over its own stream.
  */
 import { Schema } from "effect"
 import { type Costs, oneWay } from "../../market/Costs.ts"
-import type { BarsEvent } from "../../protocols/Bar.ts"
+import type { Bar, BarsEvent } from "../../protocols/Bar.ts"
 import { EpochMs } from "../../protocols/wire/Ids.ts"
+import { correctionLimits } from "./Corrections.ts"
+
+interface Published {
+  readonly asOf: number
+  readonly bars: ReadonlyArray<Bar>
+}
+
+/** Snapshots are written here alone and bear a hash: to look at a thousand bars again takes longer than there is time. */
+const listOf = <Item>() =>
+  Schema.declare((input: unknown): input is ReadonlyArray<Item> => Array.isArray(input))
 
 export const FeedFold = Schema.Struct({
   isOpen: Schema.Boolean,
@@ -26,7 +36,19 @@ export const FeedFold = Schema.Struct({
   active: Schema.NullOr(Schema.String),
   handOvers: Schema.NonNegativeInt,
   disagreements: Schema.NonNegativeInt,
-  recoveries: Schema.NonNegativeInt
+  recoveries: Schema.NonNegativeInt,
+  /** In lock-step nothing comes late. */
+  isLockStep: Schema.optionalWith(Schema.Boolean, { default: () => false }),
+  /** Whether the stream says that the bars are of the real world. */
+  isLive: Schema.optionalWith(Schema.Boolean, { default: () => false }),
+  /** Unless in lock-step, the latest as-ofs as they were published first, the oldest first. */
+  recent: Schema.optionalWith(listOf<Published>(), { default: () => [] }),
+  /** What was published of their bars since, in order. */
+  corrected: Schema.optionalWith(listOf<Bar>(), { default: () => [] }),
+  /** As-of of the latest corrections, null before the first. */
+  correctedAsOf: Schema.optionalWith(Schema.NullOr(EpochMs), { default: () => null }),
+  /** Late bars and corrections, over the whole run. */
+  corrections: Schema.optionalWith(Schema.NonNegativeInt, { default: () => 0 })
 })
 export type FeedFold = typeof FeedFold.Type
 
@@ -43,13 +65,38 @@ export const empty: FeedFold = {
   active: null,
   handOvers: 0,
   disagreements: 0,
-  recoveries: 0
+  recoveries: 0,
+  isLockStep: false,
+  isLive: false,
+  recent: [],
+  corrected: [],
+  correctedAsOf: null,
+  corrections: 0
+}
+
+/** The latest as-ofs with one more: as many as are corrected, and always the last. */
+const remember = (recent: ReadonlyArray<Published>, published: Published): ReadonlyArray<Published> => {
+  const all = [...recent, published]
+  let bars = all.reduce((sum, one) => sum + one.bars.length, 0)
+  let from = 0
+  for (; from < all.length - 1; from++) {
+    const { asOfsMax, barsMax } = correctionLimits
+    if (all.length - from <= asOfsMax && bars <= barsMax) break
+    bars -= all[from]?.bars.length ?? 0
+  }
+  return from === 0 ? all : all.slice(from)
 }
 
 export const evolve = (state: FeedFold, event: BarsEvent): FeedFold => {
   switch (event.type) {
     case "FeedOpened":
-      return { ...state, isOpen: true, instruments: event.payload.instruments.length }
+      return {
+        ...state,
+        isOpen: true,
+        instruments: event.payload.instruments.length,
+        isLockStep: event.payload.paceMs === null,
+        isLive: event.payload.isLive ?? false
+      }
     case "FeedEnded":
       return { ...state, hasEnded: true }
     case "FeedHandedOver":
@@ -58,8 +105,19 @@ export const evolve = (state: FeedFold, event: BarsEvent): FeedFold => {
       return { ...state, disagreements: state.disagreements + 1 }
     case "FeedRecovered":
       return { ...state, recoveries: state.recoveries + 1 }
+    case "BarsCorrected": {
+      const { asOf: correctedAsOf, bars } = event.payload
+      return {
+        ...state,
+        corrected: [...state.corrected, ...bars],
+        correctedAsOf,
+        corrections: state.corrections + bars.length
+      }
+    }
     case "BarsClosed": {
       const { asOf, bars, index, warmUp } = event.payload
+      const recent = state.isLockStep ? state.recent : remember(state.recent, { asOf, bars })
+      const oldest = recent[0]?.asOf ?? asOf
       let { held } = state
       if (state.canTrade) {
         const byInstrument = new Map(held.map((position) => [position.instrument, position]))
@@ -76,7 +134,12 @@ export const evolve = (state: FeedFold, event: BarsEvent): FeedFold => {
         bars: state.bars + bars.length,
         isWarmUp: warmUp,
         held,
-        canTrade: state.canTrade || !warmUp
+        canTrade: state.canTrade || !warmUp,
+        recent,
+        corrected:
+          state.corrected.length === 0
+            ? state.corrected
+            : state.corrected.filter(({ closeTime }) => closeTime >= oldest)
       }
     }
   }

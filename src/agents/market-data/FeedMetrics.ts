@@ -11,11 +11,22 @@ const events: Readonly<Record<FeedEvent["type"], Metric.Metric.Counter<number>>>
 }
 const failures = counter("feed-source-failures")
 const dropped = counter("feed-bars-dropped")
+const corrected = counter("feed-bars-corrected")
+const eventsDropped = counter("feed-events-dropped")
+const refused = counter("feed-bars-refused")
 
 export const countEvent = (type: FeedEvent["type"]): void => events[type].unsafeUpdate(1, [])
 
 export const countFailure = (source: string): void =>
   failures.unsafeUpdate(1, [MetricLabel.make("source", source)])
+
+/** What a source was told that was to be a bar and is none. */
+export const countRefused = (source: string): void =>
+  refused.unsafeUpdate(1, [MetricLabel.make("source", source)])
+
+export const countCorrected = (bars: number): void => corrected.unsafeUpdate(bars, [])
+
+export const countEventsDropped = (): void => eventsDropped.unsafeUpdate(1, [])
 
 /** Counts what has been dropped since the counts before, by why. */
 export const countDropped = (

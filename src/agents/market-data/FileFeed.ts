@@ -12,7 +12,7 @@ import { isDateOnly, parseTimestamp } from "../../market/Timestamp.ts"
 import { contentHash } from "../../protocols/wire/Json.ts"
 import type { Settings } from "../Settings.ts"
 import { NoSource } from "./errors.ts"
-import { type Feed, noSources, paceOf } from "./Feed.ts"
+import { type Feed, neverAnew, noSources, paceOf } from "./Feed.ts"
 import { type ReadBars, readBarFile } from "./readBarFile.ts"
 
 /** `[INSTRUMENT=]FILE`; a path may hold an equals sign if a folder of it comes first. */
@@ -105,14 +105,17 @@ export const openFileFeed = Effect.fnUntraced(function* (settings: Settings["mar
     timeFrame,
     instruments: series.map(({ instrument }) => instrument),
     total: range.total,
+    bars: schedule.barsBefore(range.total),
     warmUp: range.warmUp,
     paceMs: paceOf(settings.speed, timeFrame),
     isLive: false,
+    countsAnew: neverAnew,
     files: files.map(({ digest, path }) => ({ path, digest })),
     rowsRefused: sum(({ refused }) => refused),
     gaps: sum(({ gaps }) => gaps),
     barsMissing: sum(({ barsMissing }) => barsMissing),
     refusals: files.flatMap(({ path, refusals }) => refusals.map((refusal) => ({ path, ...refusal }))),
+    strays: files.flatMap(({ path, strays }) => (strays === null ? [] : [{ path, ...strays }])),
     from: ({ index }) => {
       let next = index
       return Effect.succeed(
@@ -120,5 +123,5 @@ export const openFileFeed = Effect.fnUntraced(function* (settings: Settings["mar
       )
     },
     sources: noSources
-  } satisfies Feed
+  } satisfies Feed & { readonly bars: number }
 })

@@ -6,6 +6,8 @@
  * open times of `held`, ascending; at most one gap is open, and it begins at `next`.
  */
 import type { Bar } from "../../protocols/Bar.ts"
+import { isSameReport } from "./Corrections.ts"
+import type { SourceFailed } from "./errors.ts"
 
 export interface Held {
   /** When the first bar of this open time came. */
@@ -24,6 +26,8 @@ export interface Gap {
   /** Who is asked now; null while nobody can be. */
   source: string | null
   readonly tried: Set<string>
+  /** Whose answer was malformed once. */
+  readonly malformed: Set<string>
 }
 
 export interface InstrumentTrack {
@@ -34,6 +38,8 @@ export interface InstrumentTrack {
   settledTo: number
   /** Open times before this are asked for where they are missing. */
   target: number
+  /** Open times before this do not wait for the active source. */
+  freeTo: number
   gap: Gap | null
   readonly held: Map<number, Held>
   readonly order: Array<number>
@@ -66,6 +72,7 @@ export const make = (instrument: string, next: number | null, target: number): I
   next,
   settledTo: Number.NEGATIVE_INFINITY,
   target: next === null ? Number.NEGATIVE_INFINITY : target,
+  freeTo: Number.NEGATIVE_INFINITY,
   gap: null,
   held: new Map(),
   order: [],
@@ -90,7 +97,15 @@ const lowerBound = (order: ReadonlyArray<number>, openTime: number): number => {
   return low
 }
 
-/** Keeps a bar until its turn, if there is room. A higher revision takes the place of a lower. */
+/** Whether a report is of a higher revision and says something else. What it repeats takes its revision. */
+const isNews = (bars: Map<string, Bar>, source: string, before: Bar, bar: Bar): boolean => {
+  if (bar.revision <= before.revision) return false
+  if (!isSameReport(before, bar)) return true
+  bars.set(source, { ...before, revision: bar.revision })
+  return false
+}
+
+/** Keeps a bar until its turn, if there is room. A new report takes the place of one before, if its revision is higher. */
 export const hold = (
   track: InstrumentTrack,
   source: string,
@@ -102,7 +117,7 @@ export const hold = (
   const known = held.get(bar.openTime)
   if (known !== undefined) {
     const before = known.bars.get(source)
-    if (before !== undefined && before.revision >= bar.revision) return "duplicate"
+    if (before !== undefined && !isNews(known.bars, source, before, bar)) return "duplicate"
     known.bars.set(source, bar)
     return "held"
   }
@@ -110,6 +125,33 @@ export const hold = (
   held.set(bar.openTime, { since: now, bars: new Map([[source, bar]]) })
   order.splice(lowerBound(order, bar.openTime), 0, bar.openTime)
   return "held"
+}
+
+/** Whether a bar is held that closes at the as-of or before. */
+export const isHolding = ({ held, order }: InstrumentTrack, asOf: number): boolean => {
+  const [bar] = held.get(order[0] ?? Number.NaN)?.bars.values() ?? []
+  return bar !== undefined && bar.closeTime <= asOf
+}
+
+/**
+ * A bar whose turn is over: late if it was left out, or is another report of higher revision than its source has given
+ * before, else a duplicate. Of a bar that was passed on, whoever comes after the others says nothing new but to compare.
+ * One that closes elsewhere than before belongs to another as-of: refused.
+ */
+export const takeLate = (
+  track: InstrumentTrack,
+  source: string,
+  bar: Bar
+): { readonly verdict: "late" | "duplicate" | "refused"; readonly others: ReadonlyMap<string, Bar> } => {
+  const passed = track.recent.get(bar.openTime)
+  if (passed === undefined) return { verdict: "late", others: new Map() }
+  const own = passed.get(source)
+  if (own !== undefined && own.closeTime !== bar.closeTime) return { verdict: "refused", others: new Map() }
+  if (own !== undefined && !isNews(passed, source, own, bar)) {
+    return { verdict: "duplicate", others: new Map() }
+  }
+  passed.set(source, bar)
+  return { verdict: own === undefined ? "duplicate" : "late", others: passed }
 }
 
 /** Moves on past an open time that is held: what its sources said is kept for a while. */
@@ -138,6 +180,14 @@ export const advanceDue = (track: InstrumentTrack, now: number, handOverMs: numb
   while (fronts.length > 0 && (fronts[0] as { at: number }).at + handOverMs <= now) {
     track.due = (fronts.shift() as { openTime: number }).openTime
   }
+}
+
+/** Whoever is asked has failed: a refusal will be the same the next time, and what is malformed twice the third time. */
+export const noteRefusal = (gap: Gap, source: string, kind: SourceFailed["kind"]): void => {
+  const isFinal = kind === "refused" || (kind === "malformed" && gap.malformed.has(source))
+  if (isFinal) gap.tried.add(source)
+  else if (kind === "malformed") gap.malformed.add(source)
+  gap.source = null
 }
 
 /** Open times in [next, to) that are not held. */

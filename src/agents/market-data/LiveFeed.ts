@@ -95,15 +95,20 @@ export const openLiveFeed = Effect.fnUntraced(function* (settings: Settings["mar
     warmUp,
     paceMs: frameMs,
     isLive: true,
+    // No exchange tells a revision: those of its candles are counted while it is open.
+    countsAnew: (name) => sources.some((source) => source.name === name && source.kind === "ccxt"),
     files: [],
-    rowsRefused: 0,
+    get rowsRefused() {
+      return sources.reduce((sum, source) => sum + source.refused(), 0)
+    },
     get gaps() {
       return running?.chain.missing().gaps ?? 0
     },
     get barsMissing() {
-      return running?.chain.missing().bars ?? 0
+      return running?.barsMissing() ?? 0
     },
     refusals: [],
+    strays: [],
     from: (position) =>
       Effect.map(
         runChain(
@@ -122,6 +127,7 @@ export const openLiveFeed = Effect.fnUntraced(function* (settings: Settings["mar
           return started.take
         }
       ),
-    sources: () => running?.chain.health() ?? []
+    sources: () =>
+      running?.chain.health().map((health, i) => ({ ...health, refused: sources[i]?.refused() ?? 0 })) ?? []
   } satisfies Feed
 })

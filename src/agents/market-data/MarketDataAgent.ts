@@ -1,11 +1,13 @@
 /**
- * The market-data agent: publishes the bars of the feed, as-of by as-of. In lock-step, and while warming up, the
- * next as-of is released when the round of the last is closed and its orders and fills are on the books; otherwise
- * it keeps time.
+ * The market-data agent: publishes the bars of the feed, as-of by as-of, and what becomes known of them afterwards as
+ * corrections. In lock-step, and while warming up, the next as-of is released when the round of the last is closed and
+ * its orders and fills are on the books; otherwise it keeps time.
  */
 import { Clock, Context, Deferred, Effect, Schedule } from "effect"
 import {
+  type Bar,
   BarsClosed,
+  BarsCorrected,
   barsEvents,
   barsStream,
   FeedEnded,
@@ -26,9 +28,11 @@ import { retrying } from "../../runtime/retrying.ts"
 import type { Component } from "../../runtime/Supervisor.ts"
 import { inTrace } from "../../runtime/tracing.ts"
 import { callAgent, enveloped, NodeContext, serveAgent, traceOf } from "../NodeContext.ts"
+import { correctionOf } from "./Corrections.ts"
 import type { Feed } from "./Feed.ts"
 import type { FeedEvent } from "./FeedChain.ts"
 import { buyAndHoldEquity, empty, evolve, FeedFold } from "./FeedFold.ts"
+import { countCorrected, countDropped } from "./FeedMetrics.ts"
 
 const name = "market-data"
 
@@ -71,7 +75,7 @@ export const run = (component: Component) =>
     const broker = yield* callAgent(BrokerRpcs, "broker")
 
     const feedState = (): FeedState => {
-      const { asOf, bars, handOvers, hasEnded, isOpen, isWarmUp, next } = state()
+      const { asOf, bars, corrections, handOvers, hasEnded, isOpen, isWarmUp, next } = state()
       return {
         source: feed.source,
         timeFrame: feed.timeFrame,
@@ -86,7 +90,7 @@ export const run = (component: Component) =>
         asOf,
         buyAndHoldEquity:
           asOf === null ? null : buyAndHoldEquity(state(), settings.broker.startingCash, settings.costs),
-        ...(feed.isLive ? { sources: feed.sources(), handOvers } : {})
+        ...(feed.isLive ? { sources: feed.sources(), handOvers, corrections } : {})
       }
     }
     const handlers = MarketDataRpcs.toLayer({
@@ -108,10 +112,13 @@ export const run = (component: Component) =>
     const about = (asOf: number, subject: string, knownAt?: number) =>
       ({ run, source: name, asOf, subject, ...(knownAt === undefined ? {} : { knownAt }) }) as const
 
-    if (!state().isOpen) {
+    // A live run of a version that did not say so is opened once more.
+    if (!state().isOpen || (feed.isLive && !state().isLive)) {
       const { instruments, paceMs, source, timeFrame, total, warmUp } = feed
-      const opened = { source, timeFrame, instruments, warmUp, total, paceMs }
-      yield* published.append(FeedOpened, enveloped(about(0, "opened"), opened))
+      const isLive = feed.isLive ? { isLive: true } : {}
+      const subject = state().isOpen ? `opened-${published.sequence()}` : "opened"
+      const opened = { source, timeFrame, instruments, warmUp, total, paceMs, ...isLive }
+      yield* published.append(FeedOpened, enveloped(about(0, subject), opened))
     }
     yield* component.running(feed.source)
 
@@ -127,6 +134,21 @@ export const run = (component: Component) =>
           return published.append(FeedRecovered, enveloped(origin, payload))
       }
     }
+    /** What has become known of as-ofs that were published before. Nobody waits for what follows from it. */
+    const journalLate = (late: ReadonlyArray<Bar>) =>
+      Effect.gen(function* () {
+        const { payload, refused } = correctionOf(
+          state(),
+          late,
+          yield* Clock.currentTimeMillis,
+          feed.countsAnew
+        )
+        countDropped({}, refused)
+        if (payload === undefined) return
+        const origin = about(payload.asOf, "corrected", payload.asOf)
+        yield* published.append(BarsCorrected, enveloped(origin, payload))
+        countCorrected(payload.bars.length)
+      })
     const publishAll = Effect.gen(function* () {
       // What a former life published may not have been settled.
       if (state().next > 0 && !state().hasEnded) yield* settle(published.sequence())
@@ -138,6 +160,10 @@ export const run = (component: Component) =>
         if (item === undefined) break
         if (item.event !== undefined) {
           yield* journalEvent(item.event)
+          continue
+        }
+        if (item.late !== undefined) {
+          yield* journalLate(item.late)
           continue
         }
         const { bars } = item

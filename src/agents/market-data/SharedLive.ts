@@ -2,8 +2,9 @@
  * The live bars of a source for all who follow it: the first opens the connection, the others share it, and it is
  * closed when the last has gone. When it fails, it fails for all, and whoever comes next opens another.
  *
- * Invariant: at most one connection is open. Who wants more of the source than the connection brings is refused; who is
- * too slow to take what comes loses the oldest of it, which history brings back.
+ * Invariants: at most one connection is open, and everybody who follows it hears of its end, whenever he came. Who wants
+ * more of the source than the connection brings is refused; who is too slow to take what comes loses the oldest of it,
+ * which history brings back.
  */
 import { Effect, Exit, Fiber, PubSub, type Scope, Stream, Take } from "effect"
 import type { Bar } from "../../protocols/Bar.ts"
@@ -15,6 +16,8 @@ type Live = NonNullable<BarSource["live"]>
 interface Connection {
   readonly request: BarRequest
   readonly bars: PubSub.PubSub<Take.Take<Bar, SourceFailed>>
+  /** Once it is over: set before it is published. */
+  end: Take.Take<never, SourceFailed> | undefined
   followers: number
   fiber: Fiber.RuntimeFiber<void> | undefined
 }
@@ -37,13 +40,15 @@ export const shareLive = (name: string, live: Live): Effect.Effect<Live, never, 
       Stream.runForEachChunk(live(connection.request), (bars) =>
         PubSub.publish(connection.bars, Take.chunk(bars))
       ).pipe(
-        Effect.exit,
-        Effect.flatMap((exit) => {
+        Effect.onExit((exit) => {
           // Whoever hears of the end may come again at once.
           if (current === connection) current = undefined
-          const end = Exit.isSuccess(exit) ? Take.end : Take.failCause(exit.cause)
-          return Effect.asVoid(PubSub.publish(connection.bars, end))
-        })
+          connection.end = Exit.isSuccess(exit) ? Take.end : Take.failCause(exit.cause)
+          return PubSub.publish(connection.bars, connection.end)
+        }),
+        // It has been told to those who follow.
+        Effect.exit,
+        Effect.asVoid
       )
 
     const enter = (request: BarRequest) =>
@@ -56,6 +61,7 @@ export const shareLive = (name: string, live: Live): Effect.Effect<Live, never, 
         current ??= {
           request,
           bars: yield* PubSub.sliding<Take.Take<Bar, SourceFailed>>(waitingMax),
+          end: undefined,
           followers: 0,
           fiber: undefined
         }
@@ -79,7 +85,13 @@ export const shareLive = (name: string, live: Live): Effect.Effect<Live, never, 
         const taken = yield* PubSub.subscribe(connection.bars)
         connection.fiber ??= yield* Effect.forkIn(run(connection), scope)
         const ids = new Set<string>(request.instruments.map(({ id }) => id))
-        return Stream.fromQueue(taken).pipe(
+        const { end } = connection
+        const takes =
+          end === undefined
+            ? Stream.fromQueue(taken)
+            : // It may have been published before this one came.
+              Stream.concat(Stream.fromIterable(yield* taken.takeAll), Stream.make(end))
+        return takes.pipe(
           Stream.flattenTake,
           Stream.filter(({ instrument }) => ids.has(instrument))
         )

@@ -6,7 +6,7 @@ import { worlds } from "../../market/worlds.ts"
 import { contentHash } from "../../protocols/wire/Json.ts"
 import type { Settings } from "../Settings.ts"
 import { NoSource } from "./errors.ts"
-import { type Feed, noSources, paceOf } from "./Feed.ts"
+import { type Feed, neverAnew, noSources, paceOf } from "./Feed.ts"
 
 /** The first bar of simulated worlds: a Monday, so that calendars have nothing to object. */
 const simulationStart = Date.UTC(2024, 0, 1)
@@ -38,11 +38,13 @@ export const openSimulatorFeed = Effect.fnUntraced(function* (
       total === null ? Math.max(history, warmUpBarsMin) : warmUpAsOfs(total, warmUpBarsMin, warmUpShare),
     paceMs: paceOf(settings.speed, timeFrame),
     isLive: false,
+    countsAnew: neverAnew,
     files: [],
     rowsRefused: 0,
     gaps: 0,
     barsMissing: 0,
     refusals: [],
+    strays: [],
     from: ({ index }) => {
       const fresh = Either.getOrThrow(simulate(options))
       fresh.skip(index)

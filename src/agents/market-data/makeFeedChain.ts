@@ -3,13 +3,15 @@
  * gives is passed on, instrument by instrument; the others run beside it and are compared with it.
  *
  * - Hand-over: when another has had a bar for `handOverMs` that the active one has not, or at once if the active one
- *   is not connected. It goes to the first in the order of preference that has the bar. A source that fails between
- *   two bars and is back in time changes nothing.
+ *   is not connected. It goes to the first in the order of preference that has the bar and is behind with fewer
+ *   instruments. Where nobody is, the bar is passed on and the active source goes on leading the other instruments: one
+ *   that each source lacks does not make them take turns for ever. A source that fails between two bars and is back in
+ *   time changes nothing.
  * - Hand-back: to a source that is preferred, once it has been well for `wellForMs`.
  * - Gaps: what is missing is asked of the sources that have history, one after the other until nothing is missing. What
  *   none of them has, or none answers for within `fillMs`, is left out; without history, what does not come within
  *   `handOverMs`.
- * - A bar that comes twice is passed on once; one whose turn is over is dropped and counted, as is a correction.
+ * - A bar that comes twice is passed on once; one whose turn is over is given out as late, if it says anything new.
  *
  * Invariants: open times of an instrument are passed on strictly rising; the same inputs give the same outputs.
  */
@@ -59,7 +61,7 @@ export const makeFeedChain = (options: ChainOptions, start: ChainStart): FeedCha
     ])
   )
   const gaps = new Map<number, Track.InstrumentTrack>()
-  const dropped: Dropped = { duplicate: 0, revised: 0, late: 0, overflowed: 0, refused: 0 }
+  const dropped: Dropped = { duplicate: 0, overflowed: 0, refused: 0 }
   let clock = Number.NEGATIVE_INFINITY
   let gapIds = 0
   let out: Array<ChainOutput> = []
@@ -114,7 +116,15 @@ export const makeFeedChain = (options: ChainOptions, start: ChainStart): FeedCha
 
   const openGap = (track: Track.InstrumentTrack, from: number, now: number) => {
     const to = Math.min(track.target, from + Track.trackLimits.gapBarsMax * frameMs)
-    const gap: Track.Gap = { id: ++gapIds, from, to, since: now, source: null, tried: new Set() }
+    const gap: Track.Gap = {
+      id: ++gapIds,
+      from,
+      to,
+      since: now,
+      source: null,
+      tried: new Set(),
+      malformed: new Set()
+    }
     track.gap = gap
     gaps.set(gap.id, track)
     ask(track, gap, now)
@@ -141,7 +151,7 @@ export const makeFeedChain = (options: ChainOptions, start: ChainStart): FeedCha
       const bar = held === undefined ? undefined : best(held)
       if (bar === undefined) throw new RangeError(`${openTime} of ${track.instrument} is held without a bar`)
       // Of the past anybody's bar will do; beyond it the active source leads.
-      const isPast = openTime < Math.max(track.settledTo, track.target)
+      const isPast = openTime < Math.max(track.settledTo, track.target, track.freeTo)
       if (!isPast && !reaches(active, track, openTime)) return
       if (next !== null && openTime - next >= frameMs && openTime >= track.settledTo) {
         if (track.gap !== null) return
@@ -169,21 +179,27 @@ export const makeFeedChain = (options: ChainOptions, start: ChainStart): FeedCha
     for (const track of tracks.values()) release(track, at.now)
   }
 
-  /** Whether something has waited for the active source for longer than it may. */
+  /** Whether something waits for the active source that need not, or has for longer than it may. */
   const watch = (track: Track.InstrumentTrack, at: At) => {
-    const openTime = track.order[0]
-    if (openTime === undefined || track.gap !== null || reaches(active, track, openTime)) return
+    const [openTime] = track.order
+    if (openTime === undefined || track.gap !== null) return
+    if (openTime < track.freeTo || reaches(active, track, openTime)) return
     const held = track.held.get(openTime)
     if (held === undefined) return
-    const isOverdue = at.now - held.since >= handOverMs
+    const isBehind = active.behind.has(track.instrument)
+    const isOverdue = isBehind || at.now - held.since >= handOverMs
     if (active.isConnected && !isOverdue) return
+    const isBetter = ({ behind }: Health.SourceHealth) =>
+      !active.isConnected || behind.size < active.behind.size
     const next = live.find(
-      (health) => health !== active && health.isConnected && held.bars.has(health.source.name)
+      (health) =>
+        health !== active && health.isConnected && held.bars.has(health.source.name) && isBetter(health)
     )
     if (next === undefined) {
-      // Nobody is left who could lead: the bar is passed on all the same.
+      // Nobody would lead better: the bars of this instrument are passed on all the same.
       if (!isOverdue) return
-      track.settledTo = Math.max(track.settledTo, openTime + frameMs)
+      const last = isBehind ? (track.order.at(-1) ?? openTime) : openTime
+      track.freeTo = last + frameMs
       return release(track, at.now)
     }
     const { isConnected, lastFailure, source } = active
@@ -245,19 +261,6 @@ export const makeFeedChain = (options: ChainOptions, start: ChainStart): FeedCha
 
   // What comes in
 
-  /** A bar whose turn is over: compared with what was passed on, and counted. */
-  const takeLate = (track: Track.InstrumentTrack, source: string, bar: Bar): ReadonlyMap<string, Bar> => {
-    const passed = track.recent.get(bar.openTime)
-    const own = passed?.get(source)
-    const isNews = own === undefined || bar.revision > own.revision
-    if (passed === undefined) dropped.late++
-    else if (own !== undefined && isNews) dropped.revised++
-    else dropped.duplicate++
-    if (passed === undefined || !isNews) return new Map()
-    passed.set(source, bar)
-    return passed
-  }
-
   const takeBar = (name: string, bar: Bar, at: At) => {
     const health = known(name)
     const track = tracks.get(bar.instrument)
@@ -272,8 +275,12 @@ export const makeFeedChain = (options: ChainOptions, start: ChainStart): FeedCha
     Track.noteFront(track, openTime, at.now)
     if (!reaches(health, track, openTime)) track.latest.set(name, openTime)
     let others: ReadonlyMap<string, Bar> = new Map()
-    if (track.next !== null && openTime < track.next) others = takeLate(track, name, bar)
-    else {
+    if (track.next !== null && openTime < track.next) {
+      const late = Track.takeLate(track, name, bar)
+      others = late.others
+      if (late.verdict !== "late") dropped[late.verdict]++
+      else out.push({ type: "late", bar: { ...bar, knownAt: Math.max(bar.knownAt, at.wallMs) } })
+    } else {
       const result = Track.hold(track, name, bar, at.now, Track.trackLimits.heldMax)
       if (result === "duplicate") dropped.duplicate++
       else if (result === "full") dropped.overflowed++
@@ -340,9 +347,7 @@ export const makeFeedChain = (options: ChainOptions, start: ChainStart): FeedCha
     Health.failed(known(request.source), "history", failure, at.now, breaker)
     const asked = gapOf(request)
     if (asked === undefined) return
-    // A refusal will be the same the next time.
-    if (failure.kind === "refused") asked.gap.tried.add(request.source)
-    asked.gap.source = null
+    Track.noteRefusal(asked.gap, request.source, failure.kind)
     ask(asked.track, asked.gap, at.now)
     release(asked.track, at.now)
   }
@@ -379,6 +384,10 @@ export const makeFeedChain = (options: ChainOptions, start: ChainStart): FeedCha
     active: () => active.source.name,
     next: (instrument) => tracks.get(instrument)?.next ?? null,
     isFilling: (instrument) => (tracks.get(instrument)?.gap ?? null) !== null,
+    isHolding: (instrument, asOf) => {
+      const track = tracks.get(instrument)
+      return track !== undefined && Track.isHolding(track, asOf)
+    },
     isCatchingUp: () =>
       [...tracks.values()].some(
         ({ next, settledTo }) => next !== null && through - Math.max(next, settledTo) >= frameMs

@@ -3,18 +3,26 @@
  * the calendar that is asked for.
  *
  * What can go wrong: what the parser refuses, a file that cannot be read, bars of days on which that calendar has no
- * session (NotASession).
+ * session. A few of these are refused like other rows, and said; more of them refuse the file (NotASession).
  */
 import { createHash } from "node:crypto"
 import { createReadStream } from "node:fs"
+import { pipeline } from "node:stream/promises"
 import { StringDecoder } from "node:string_decoder"
 import { createGunzip } from "node:zlib"
 import { Effect, Either } from "effect"
-import { type BarFileOptions, BarFileParser, barFileLimits, type ParsedBars } from "../../market/BarFile.ts"
+import {
+  type BarFileOptions,
+  BarFileParser,
+  barFileLimits,
+  type ParsedBars,
+  refusedShareMaxDefault
+} from "../../market/BarFile.ts"
 import type { BarFileError } from "../../market/errors.ts"
 import type { NotASession } from "../../market/time/errors.ts"
 import { sessionSeries } from "../../market/time/sessionSeries.ts"
-import type { CalendarChoice } from "../Settings.ts"
+import type { Calendar } from "../../protocols/Instrument.ts"
+import type { CalendarChoice } from "../settings/MarketDataSettings.ts"
 import { FileUnreadable } from "./errors.ts"
 
 export interface ReadBarsOptions extends BarFileOptions {
@@ -25,6 +33,15 @@ export interface ReadBarsOptions extends BarFileOptions {
 export interface ReadBars extends ParsedBars {
   /** SHA-256 of the file as it lies on disk. */
   readonly digest: string
+  /** What was left out because the calendar has no session on its days; refused rows like the others. */
+  readonly strays: Strays | null
+}
+
+export interface Strays {
+  readonly bars: number
+  readonly calendar: Calendar
+  /** Open time of the first. */
+  readonly first: number
 }
 
 const reasonOf = (cause: unknown): string => {
@@ -72,30 +89,43 @@ const read = async (options: BarFileOptions): Promise<Either.Either<ReadBars, Ba
   }
   if (first.done !== true && isGzip(first.value)) {
     const gunzip = createGunzip()
-    const feeding = (async () => {
-      for await (const chunk of all()) {
-        if (!gunzip.write(chunk)) await new Promise<void>((resume) => gunzip.once("drain", resume))
-      }
-      gunzip.end()
-    })()
-    feeding.catch((cause) => gunzip.destroy(cause as Error))
-    for await (const chunk of gunzip as AsyncIterable<Buffer>) take(decoder.write(chunk))
+    // Whatever ends either of them ends the other; why is told to whoever reads.
+    pipeline(all, gunzip).catch(() => undefined)
+    try {
+      for await (const chunk of gunzip as AsyncIterable<Buffer>) take(decoder.write(chunk))
+    } finally {
+      raw.destroy()
+    }
   } else {
     for await (const chunk of all()) take(decoder.write(chunk))
   }
   take(decoder.end())
   if (rest !== "" && isReading) parser.push(rest.endsWith("\r") ? rest.slice(0, -1) : rest)
-  return Either.map(parser.finish(), (bars) => ({ ...bars, digest: hash.digest("hex") }))
+  return Either.map(parser.finish(), (bars) => ({ ...bars, digest: hash.digest("hex"), strays: null }))
 }
 
-const onCalendar = (bars: ReadBars, calendar: CalendarChoice): Either.Either<ReadBars, NotASession> => {
+const onCalendar = (
+  bars: ReadBars,
+  calendar: CalendarChoice,
+  refusedShareMax: number
+): Either.Either<ReadBars, NotASession> => {
   if (calendar === "auto") return Either.right(bars)
-  return Either.map(Either.all(bars.series.map((one) => sessionSeries(one, calendar))), (series) => ({
-    ...bars,
-    series,
-    gaps: series.reduce((sum, { gaps }) => sum + gaps, 0),
-    barsMissing: series.reduce((sum, { barsMissing }) => sum + barsMissing, 0)
-  }))
+  const put = Either.all(bars.series.map((one) => sessionSeries(one, calendar, refusedShareMax)))
+  return Either.map(put, (all) => {
+    const sum = (pick: (one: (typeof all)[number]) => number) =>
+      all.reduce((total, one) => total + pick(one), 0)
+    const left = sum((one) => one.strays.length)
+    const first = all.find((one) => one.strays.length > 0)?.strays[0]
+    return {
+      ...bars,
+      series: all.map((one) => one.series),
+      bars: bars.bars - left,
+      refused: bars.refused + left,
+      gaps: sum((one) => one.series.gaps),
+      barsMissing: sum((one) => one.series.barsMissing),
+      strays: first === undefined ? null : { bars: left, calendar, first }
+    }
+  })
 }
 
 export const readBarFile = ({
@@ -107,5 +137,5 @@ export const readBarFile = ({
     catch: (cause) => new FileUnreadable({ path: options.path, reason: reasonOf(cause) })
   }).pipe(
     Effect.flatten,
-    Effect.flatMap((bars) => onCalendar(bars, calendar))
+    Effect.flatMap((bars) => onCalendar(bars, calendar, options.refusedShareMax ?? refusedShareMaxDefault))
   )

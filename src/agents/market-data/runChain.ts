@@ -3,18 +3,32 @@
  * the time, and hands out as-ofs as they become whole.
  *
  * What can go wrong is the chain's to deal with: a connection that ends, for whatever reason, is reported to it. A
- * defect of a source is logged and reported as a failure of that source, since the others can go on without it.
+ * defect of a source is logged and reported as a failure of that source, since the others can go on without it. A
+ * defect of the chain is raised with whoever takes from it. What nobody takes for too long gives way, the oldest first,
+ * and is counted and told in the log.
  */
-import { Cause, Chunk, Clock, Effect, Either, Exit, Fiber, Option, type Scope, Stream } from "effect"
+import {
+  Cause,
+  Chunk,
+  Clock,
+  Deferred,
+  Effect,
+  Either,
+  Exit,
+  Fiber,
+  Option,
+  type Scope,
+  Stream
+} from "effect"
 import type { Bar } from "../../protocols/Bar.ts"
 import { truncateReason } from "../../protocols/wire/Ids.ts"
 import { monotonicMs } from "../../runtime/MonotonicClock.ts"
-import { type AsOfBarrier, makeAsOfBarrier } from "./AsOfBarrier.ts"
+import { makeAsOfBarrier } from "./AsOfBarrier.ts"
 import type { BarRequest, BarSource } from "./BarSource.ts"
 import { SourceFailed } from "./errors.ts"
 import type { FeedItem, FeedPosition, TakeItem } from "./Feed.ts"
 import type { ChainInput, ChainOptions, ChainOutput, FeedChain, FeedEvent, GapRequest } from "./FeedChain.ts"
-import { countDropped, countEvent, countFailure } from "./FeedMetrics.ts"
+import { countDropped, countEvent, countEventsDropped, countFailure } from "./FeedMetrics.ts"
 import { makeFeedChain } from "./makeFeedChain.ts"
 
 export interface RunChainOptions {
@@ -31,7 +45,8 @@ export interface RunChainOptions {
 
 export interface RunningChain {
   readonly chain: FeedChain
-  readonly barrier: AsOfBarrier
+  /** Bars that are in no as-of. */
+  readonly barsMissing: () => number
   readonly take: TakeItem
 }
 
@@ -48,6 +63,10 @@ const fillSilentMs = 60_000
 const catchUpBarsMax = 50_000
 /** What befell the sources and waits to be journalled. */
 const eventsMax = 10_000
+/** Bars of as-ofs that are gone, and wait to be published as corrections. */
+const lateMax = 10_000
+/** Of them, as many as are given at a time. */
+const lateAtOnce = 500
 
 const failureOf = (source: string, exit: Exit.Exit<void, SourceFailed>): SourceFailed | undefined => {
   const failure = (kind: SourceFailed["kind"], reason: string) =>
@@ -114,31 +133,68 @@ export const runChain = (
         through
       }
     )
-    const barrier = makeAsOfBarrier({ instruments, barrierMs, fillMs }, position.asOf)
+    const barrier = makeAsOfBarrier(
+      { instruments: request.instruments, frameMs, barrierMs, fillMs },
+      position.asOf
+    )
     const events: Array<FeedEvent> = []
+    const late: Array<Bar> = []
+    /** What nobody took in time, and what came twice. */
+    const lost = { full: 0, duplicate: 0, waiting: 0, events: 0 }
+    let eventsTold = 0
+    const broken = yield* Deferred.make<never>()
     const connections = new Map<string, Fiber.RuntimeFiber<void>>()
     const fills = yield* Effect.makeSemaphore(fillsMax)
     const changed = yield* Effect.makeLatch(false)
-    let counted = { ...chain.dropped() }
+    const dropped = (): Readonly<Record<string, number>> => {
+      const { duplicate, ...others } = chain.dropped()
+      const { full, waiting } = lost
+      return { ...others, duplicate: duplicate + lost.duplicate, "no room in the barrier": full, waiting }
+    }
+    let counted = dropped()
+
+    const keepLate = (bar: Bar) => {
+      late.push(bar)
+      if (late.length <= lateMax) return
+      late.shift()
+      lost.waiting++
+    }
+    const keepEvent = (event: FeedEvent) => {
+      countEvent(event.type)
+      events.push(event)
+      if (events.length <= eventsMax) return
+      // The latest say who leads now.
+      events.shift()
+      lost.events++
+      countEventsDropped()
+    }
 
     /** What the chain says is noted before anybody else can look at it; then it is seen to. */
     const note = (output: ChainOutput, at: number) => {
-      if (output.type === "emit") barrier.push(output.bar, at)
-      if (output.type !== "event") return
-      if (events.length < eventsMax) events.push(output.event)
-      countEvent(output.event.type)
+      if (output.type === "event") return keepEvent(output.event)
+      if (output.type !== "emit" && output.type !== "late") return
+      const { bar, type } = output
+      const verdict = type === "emit" ? barrier.push(bar, at) : barrier.amend(bar, at)
+      if (verdict === "gone") keepLate(bar)
+      else if (verdict !== "taken") lost[verdict]++
     }
+
+    /** A slip of the chain itself ends the feed: whoever takes from it fails of it, and is started anew. */
+    const orBreak = <A>(effect: Effect.Effect<A>): Effect.Effect<A> =>
+      Effect.onError(effect, (cause) =>
+        Cause.isInterruptedOnly(cause) ? Effect.void : Deferred.failCause(broken, cause)
+      )
 
     /** Gives the chain an input, and does what it asks for. */
     const submit = (input: Untimed<ChainInput>): Effect.Effect<void> =>
       Effect.flatMap(Clock.currentTimeMillis, (wallMs) => {
         const at = now()
         // Its clock never steps back.
-        const outputs = Either.getOrThrow(chain.step({ ...input, now: at, wallMs }))
+        const outputs = Either.getOrThrowWith(chain.step({ ...input, now: at, wallMs }), (error) => error)
         for (const output of outputs) note(output, at)
-        const orders = outputs.filter(({ type }) => type !== "emit")
+        const orders = outputs.filter(({ type }) => type !== "emit" && type !== "late")
         return Effect.zipRight(changed.open, Effect.forEach(orders, obey, { discard: true }))
-      }).pipe(Effect.uninterruptible)
+      }).pipe(Effect.uninterruptible, orBreak)
 
     const report = (source: string, failure: SourceFailed) => {
       countFailure(source)
@@ -199,6 +255,7 @@ export const runChain = (
     const obey = (output: ChainOutput): Effect.Effect<unknown> => {
       switch (output.type) {
         case "emit":
+        case "late":
           return Effect.void
         case "event": {
           const words = wordsOf(output.event)
@@ -216,13 +273,26 @@ export const runChain = (
       }
     }
 
-    const tick = Effect.suspend(() => {
-      const dropped = { ...chain.dropped(), "after its as-of": barrier.late() }
-      countDropped(counted, dropped)
-      counted = dropped
-      return submit({ type: "tick" })
+    /** Told once in the time of a tick, however many there are. */
+    const tellLost = Effect.suspend(() => {
+      const events = lost.events - eventsTold
+      eventsTold = lost.events
+      const { waiting } = lost
+      const bars = waiting - (counted.waiting ?? 0)
+      if (events === 0 && bars === 0) return Effect.void
+      return Effect.logError(
+        `The feed is not taken from: ${events} events of its sources and ${bars} late bars gave way to later ones, and are not journalled`
+      )
     })
-    yield* Effect.forkScoped(Effect.forever(Effect.zipRight(tick, Effect.sleep(tickMs))))
+    const count = Effect.sync(() => {
+      const now = dropped()
+      countDropped(counted, now)
+      counted = now
+    })
+    const tick = Effect.all([tellLost, count, submit({ type: "tick" }), Effect.sleep(tickMs)], {
+      discard: true
+    })
+    yield* Effect.forkScoped(orBreak(Effect.forever(tick)))
 
     let isNew = !isTakenUp
     const next = (): FeedItem | undefined => {
@@ -234,17 +304,19 @@ export const runChain = (
         barrier.keepLast(warmUp)
         isNew = false
       }
+      if (late.length > 0) return { late: late.splice(0, lateAtOnce) }
       const bars = barrier.next(now(), chain)
       return bars === undefined ? undefined : { bars }
     }
+    const change = Effect.raceFirst(changed.await, Deferred.await(broken))
     const take: TakeItem = Effect.zipRight(
       changed.close,
       Effect.suspend(() => {
         const item = next()
-        return item === undefined ? Effect.zipRight(changed.await, take) : Effect.succeed(item)
+        return item === undefined ? Effect.zipRight(change, take) : Effect.succeed(item)
       })
     )
-    return { chain, barrier, take }
+    return { chain, barsMissing: barrier.missing, take }
   })
 
 type Untimed<Input> = Input extends unknown ? Omit<Input, "now" | "wallMs"> : never

@@ -7,7 +7,7 @@
  * `weekdays`, and for shorter bars, it closes where its interval ends.
  *
  * What can go wrong: under `nyse` a bar of a day or more without a session (a holiday) closes where its interval ends;
- * `sessionSeries` refuses such bars.
+ * `sessionSeries` leaves out or refuses such bars.
  */
 import type { Calendar } from "../../protocols/Instrument.ts"
 import { nyseSessionOn, type Session } from "./NyseSessions.ts"

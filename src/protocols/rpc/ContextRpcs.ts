@@ -29,12 +29,16 @@ export const Range = call("Range", {
   error: StorageFailed
 })
 
-/** The last `count` bars visible at an as-of, oldest first. */
+/** The last `count` bars visible at an as-of, oldest first: as they were published first, which is what is decided on. */
 export const Bars = call("Bars", {
   payload: {
     instrument: InstrumentId,
     timeFrame: TimeFrame,
     asOf: EpochMs,
+    /** Only those that close before it. */
+    before: Schema.optional(EpochMs),
+    /** With late bars, and each in its latest report, as far as they had become known by the as-of. */
+    corrected: Schema.optional(Schema.Boolean),
     count: Schema.Int.pipe(Schema.between(1, 2_000))
   },
   success: Schema.Array(Bar),

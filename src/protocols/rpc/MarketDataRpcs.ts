@@ -24,6 +24,8 @@ export const FeedSourceState = Schema.Struct({
   wellForMs: Schema.NullOr(Schema.NonNegativeInt),
   bars: Schema.NonNegativeInt,
   failures: Schema.NonNegativeInt,
+  /** Messages and rows that were to be bars and are none, since the source was opened. */
+  refused: Schema.optional(Schema.NonNegativeInt),
   /** Bars that another source had otherwise. */
   disagreements: Schema.NonNegativeInt,
   lastBarAt: Schema.NullOr(EpochMs),
@@ -51,7 +53,9 @@ export const FeedState = Schema.Struct({
   /** Of a live feed, in the order of preference. */
   sources: Schema.optional(Schema.Array(FeedSourceState)),
   /** Of a live feed, over the whole run. */
-  handOvers: Schema.optional(Schema.NonNegativeInt)
+  handOvers: Schema.optional(Schema.NonNegativeInt),
+  /** Of a live feed, over the whole run: late bars and corrections that were published. */
+  corrections: Schema.optional(Schema.NonNegativeInt)
 })
 export type FeedState = typeof FeedState.Type
 

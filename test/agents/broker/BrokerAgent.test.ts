@@ -6,6 +6,7 @@ import { accountEvents, accountStream, StopReleased } from "../../../src/protoco
 import {
   type Bar,
   BarsClosed,
+  BarsCorrected,
   type BarsEvent,
   barsStream,
   FeedEnded,
@@ -45,6 +46,8 @@ const writeBars = (event: BarsEvent) => {
       return append(barsStream, FeedOpened, event)
     case "BarsClosed":
       return append(barsStream, BarsClosed, event)
+    case "BarsCorrected":
+      return append(barsStream, BarsCorrected, event)
     case "FeedEnded":
       return append(barsStream, FeedEnded, event)
     case "FeedHandedOver":

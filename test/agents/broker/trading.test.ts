@@ -17,6 +17,7 @@ import type { Bar } from "../../../src/protocols/Bar.ts"
 import type { Instrument } from "../../../src/protocols/Instrument.ts"
 import * as EventType from "../../../src/protocols/wire/EventType.ts"
 import { asOfAt, barOf, instrumentOf, type Prices, run, timeFrame } from "../feedEvents.ts"
+import { settingsWith } from "../settings.ts"
 import {
   alpha,
   bars,
@@ -296,6 +297,53 @@ describe("an account with limits", () => {
     expect(payload.shortfall).toBeGreaterThan(0)
     expect(state.ledger).toMatchObject({ cash: 0, shortfall: -payload.shortfall })
     expect([lotsOf(state, gamma), equityOf(state)]).toEqual([0, 0])
+  })
+
+  it("takes all that decisions within the default exposure ask for, turns in every instrument at once too", () => {
+    const { leverageMax, maintenanceMargin } = settingsWith().broker
+    const terms = termsOf({ ...withoutLimits(costs), leverageMax, maintenanceMargin })
+    const { exposureMax } = settingsWith().orchestrator
+    const traded = [instrumentOf("GAMMA"), instrumentOf("DELTA", { tick: 0.3, lot: 0.7 }), alpha]
+    const anyStep = fc.tuple(
+      ...traded.map(() =>
+        fc.record({
+          move: fc.integer({ min: -50, max: 50 }),
+          part: fc.constantFrom(-1, -0.9, -0.3, 0, 0.5, 1)
+        })
+      )
+    )
+    let orders = 0
+    fc.assert(
+      fc.property(fc.array(anyStep, { minLength: 5, maxLength: 30, size: "max" }), (steps) => {
+        let state = openAccount(traded)
+        const prices = traded.map(() => 100)
+        for (const [index, step] of steps.entries()) {
+          const some = traded.map((instrument, i) => {
+            const open = prices[i] as number
+            prices[i] = open * (1 + (step[i] as (typeof step)[number]).move / 1_000)
+            return barOf(instrument, index, { open, close: prices[i] as number })
+          })
+          const closed = { asOf: asOfAt(index), timeFrame, index, warmUp: false, bars: some }
+          const applied = applyBars(state, closed, state.barsSequence + 1, terms)
+          expect(applied.fills.filter(({ cause }) => cause === "liquidation")).toEqual([])
+          state = evolve(state, eventOf("BarsApplied", applied))
+          const asked = traded.map((instrument, i) =>
+            decisionOn(
+              instrument,
+              index,
+              ((step[i] as (typeof step)[number]).part * exposureMax) / traded.length
+            )
+          )
+          const options = { ...broker, terms }
+          const made = applyDecisions(state, asked, asOfAt(index), state.decisionsSequence + 1, options)
+          expect(made.rejections).toEqual([])
+          orders += made.orders.length
+          state = evolve(state, eventOf("DecisionsApplied", made))
+        }
+      }),
+      { numRuns: 40 }
+    )
+    expect(orders).toBeGreaterThan(500)
   })
 
   it("fills nothing on a bar that it has seen, however it is corrected, and marks at its new close", () => {

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto"
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, type Scope } from "effect"
+import { Effect, Logger, type Scope } from "effect"
 import fc from "fast-check"
 import { contextStore } from "../../../src/agents/context/ContextStore.ts"
 import { type ContextItem, contextItemId } from "../../../src/protocols/ContextItem.ts"
@@ -200,6 +200,64 @@ describe("the context store", () => {
       expect(yield* closes(30, 2)).toEqual([28, 29])
       expect(yield* closes(40, 2)).toEqual([29, 30])
       expect(yield* closes(10, 4, TimeFrame.make("1d"))).toEqual([])
+    })
+  )
+
+  check(
+    "gives bars as they were published first, or with what had become known of them by the as-of",
+    Effect.gen(function* () {
+      const correction = (index: number, known: number, close: number, revision: number) =>
+        barItem(index, alpha, {
+          type: "bar-correction",
+          knownAt: asOfAt(known),
+          payload: { ...barOf(alpha, index, { open: 100, close }), revision, knownAt: asOfAt(known) }
+        })
+      const store = yield* storeOf([
+        ...[0, 1, 2, 4, 5, 6].map((index) => barItem(index)),
+        // One that was late, one that was corrected twice.
+        correction(3, 5, 103, 0),
+        correction(4, 5, 94, 1),
+        correction(4, 8, 84, 2)
+      ])
+      const closes = (
+        corrected: boolean,
+        index: number,
+        count: number,
+        options: { readonly before?: number; readonly timeFrame?: TimeFrame } = {}
+      ) =>
+        Effect.map(
+          store.bars({ instrument: alpha.id, timeFrame, asOf: asOfAt(index), count, corrected, ...options }),
+          (bars) => bars.map(({ close }) => close)
+        )
+      expect(yield* closes(false, 8, 9)).toEqual([100, 101, 102, 104, 105, 106])
+      expect(yield* closes(true, 4, 9)).toEqual([100, 101, 102, 104])
+      expect(yield* closes(true, 5, 9)).toEqual([100, 101, 102, 103, 94, 105])
+      expect(yield* closes(true, 8, 9)).toEqual([100, 101, 102, 103, 84, 105, 106])
+      expect(yield* closes(true, 8, 3)).toEqual([84, 105, 106])
+      expect(yield* closes(true, 8, 2, { before: asOfAt(5) })).toEqual([103, 84])
+      expect(yield* closes(false, 8, 2, { before: asOfAt(5) })).toEqual([102, 104])
+      expect(yield* closes(true, 8, 9, { timeFrame: TimeFrame.make("1d") })).toEqual([])
+      expect(yield* closes(true, 8, 3, { timeFrame: TimeFrame.make("60m") })).toEqual([84, 105, 106])
+      expect((yield* store.latest({ type: "bar" }))?.payload).toMatchObject({ close: 106 })
+    })
+  )
+
+  check(
+    "says which of the bars with their corrections do not fit, and gives the others",
+    Effect.gen(function* () {
+      const said: Array<string> = []
+      const logger = Logger.make(({ message }) => said.push(String(message)))
+      const conflict = barItem(4, alpha, {
+        type: "bar-correction",
+        knownAt: asOfAt(5),
+        payload: { ...barOf(alpha, 4, { open: 100, close: 94 }), knownAt: asOfAt(5) }
+      })
+      const store = yield* storeOf([...[3, 4, 5].map((index) => barItem(index)), conflict])
+      const question = { instrument: alpha.id, timeFrame, asOf: asOfAt(8), count: 9, corrected: true }
+      const bars = yield* Effect.provide(store.bars(question), Logger.replace(Logger.defaultLogger, logger))
+      expect(bars.map(({ close }) => close)).toEqual([103, 104, 105])
+      expect(said.length).toBe(1)
+      expect(said[0]).toContain(`1 of 4 bars of ${alpha.id} are left out, the first because: Revision 0`)
     })
   )
 

@@ -15,9 +15,10 @@ export const contextOf = (bars: ReadonlyArray<Bar>) => {
     Bars: (question: Asked<"Bars">) =>
       Effect.sync(() => {
         asked.push(question)
-        const { asOf, count, instrument, timeFrame } = question
+        const { asOf, before = asOf + 1, count, instrument, timeFrame } = question
         return bars
           .filter((bar) => bar.instrument === instrument && Math.max(bar.closeTime, bar.knownAt) <= asOf)
+          .filter(({ closeTime }) => closeTime < before)
           .slice(-count)
           .filter((bar) => toMs(bar.timeFrame) === toMs(timeFrame))
       }),

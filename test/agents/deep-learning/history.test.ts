@@ -61,6 +61,30 @@ describe("the last bars of the context", () => {
       }
     }).pipe(Effect.runPromise))
 
+  it("are those that were known by the as-of, though an earlier one became known after a later", () =>
+    Effect.gen(function* () {
+      const late = all.map((bar) =>
+        bar.instrument === bravo.id && bar.closeTime === asOfAt(300) ? { ...bar, knownAt: asOfAt(700) } : bar
+      )
+      const closes = (found: ReadonlyArray<Bar>) => found.map(({ closeTime }) => closeTime)
+      const { asked, found } = yield* last(620, asOfAt(799), late)
+      expect(closes(found)).toEqual(closes(barsOf(bravo).slice(180, 800)))
+      expect(asked.every(({ corrected }) => corrected === false)).toBe(true)
+      const before = yield* last(620, asOfAt(699), late)
+      expect(closes(before.found)).toEqual(
+        closes(barsOf(bravo).filter(({ closeTime }) => closeTime !== asOfAt(300))).slice(79, 699)
+      )
+    }).pipe(Effect.runPromise))
+
+  it("can be asked for with what has been corrected of them", () =>
+    Effect.gen(function* () {
+      const { asked, context } = contextOf(all)
+      const own = timeFrame
+      yield* history(context, { instrument: bravo, own, timeFrame, asOf: asOfAt(9), corrected: true }, 5)
+      expect(asked.length).toBeGreaterThan(0)
+      expect(asked.every(({ corrected }) => corrected === true)).toBe(true)
+    }).pipe(Effect.runPromise))
+
   it("are those that had closed by the as-of, however many are asked for", () =>
     fc.assert(
       fc.asyncProperty(
@@ -79,6 +103,16 @@ describe("the last bars of the context", () => {
       ),
       { numRuns: 40 }
     ))
+
+  it("are not taken twice from a context that does not know how to go back", () =>
+    Effect.gen(function* () {
+      const { asked, context } = contextOf(all)
+      const Bars: Context["Bars"] = ({ before: _before, ...known }) => context.Bars(known)
+      const question = { instrument: bravo, timeFrame, asOf: asOfAt(799) }
+      const found = yield* lastBars({ ...context, Bars }, question, 620)
+      expect(asked.length).toBe(2)
+      expect(found).toEqual(barsOf(bravo).slice(700, 800))
+    }).pipe(Effect.runPromise))
 
   it("are fewer where there are fewer, and none where there are none", () =>
     Effect.gen(function* () {

@@ -1,9 +1,10 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Schema } from "effect"
+import { correctionLimits } from "../../../src/agents/market-data/Corrections.ts"
 import { buyAndHoldEquity, empty, evolve, FeedFold } from "../../../src/agents/market-data/FeedFold.ts"
 import { oneWay } from "../../../src/market/Costs.ts"
-import type { BarsEvent } from "../../../src/protocols/Bar.ts"
-import { asOfAt, barOf, closed, ended, instrumentOf, opened } from "../feedEvents.ts"
+import type { Bar, BarsEvent } from "../../../src/protocols/Bar.ts"
+import { asOfAt, barOf, closed, ended, instrumentOf, opened, timeFrame } from "../feedEvents.ts"
 
 const alpha = instrumentOf("ALPHA")
 const beta = instrumentOf("BETA")
@@ -109,9 +110,55 @@ describe("the state of the feed", () => {
     expect(fold(opened([alpha])).active).toBeNull()
   })
 
+  it("remembers what it published lately unless in lock-step, with what was corrected of it", () => {
+    const again = { ...bar(5, 1, 3), revision: 1, knownAt: asOfAt(6) }
+    const corrected = (...bars: ReadonlyArray<Bar>): BarsEvent => ({
+      ...about,
+      type: "BarsCorrected",
+      payload: { asOf: asOfAt(6), timeFrame, bars }
+    })
+    const closes = (from: number, to: number) =>
+      Array.from({ length: to - from }, (_, i) => closed(from + i, [bar(from + i, 1, 2)]))
+    const paced = opened([alpha], { paceMs: 1_000 })
+    const { asOfsMax } = correctionLimits
+    const before = fold(paced, ...closes(0, 7), corrected(again))
+    expect(before).toMatchObject({ next: 7, bars: 7, corrections: 1, corrected: [again] })
+    expect(before.recent.map(({ asOf }) => asOf)).toEqual(Array.from({ length: 7 }, (_, i) => asOfAt(i)))
+    const after = closes(7, asOfsMax + 6).reduce(evolve, before)
+    expect(after.recent.map(({ asOf }) => asOf)).toEqual(
+      Array.from({ length: asOfsMax }, (_, i) => asOfAt(i + 6))
+    )
+    expect(after).toMatchObject({ corrections: 1, corrected: [], correctedAsOf: asOfAt(6) })
+    expect(fold(opened([alpha]), ...closes(0, 7)).recent).toEqual([])
+    const wide = Array.from({ length: correctionLimits.barsMax / 2 + 1 }, (_, i) =>
+      bar(0, 1, 2, instrumentOf(`X${i}`))
+    )
+    const few = fold(paced, closed(0, wide), closed(1, wide))
+    expect(few.recent.map(({ asOf }) => asOf)).toEqual([asOfAt(0)])
+  })
+
+  it("opens a snapshot that knows of no corrections", () => {
+    const {
+      corrected: _c,
+      correctedAsOf: _a,
+      corrections: _n,
+      isLive: _w,
+      isLockStep: _l,
+      recent: _r,
+      ...old
+    } = Schema.encodeSync(FeedFold)(fold(opened([alpha]), closed(0, [bar(0, 1, 2)])))
+    expect(Schema.decodeUnknownSync(FeedFold)(old)).toMatchObject({
+      next: 1,
+      recent: [],
+      corrections: 0,
+      correctedAsOf: null,
+      isLive: false
+    })
+  })
+
   it("goes on from a snapshot as if it had never been written", () => {
     const events = [
-      opened([alpha]),
+      opened([alpha], { paceMs: 1_000 }),
       handedOver("a", "b"),
       ...Array.from({ length: 6 }, (_, i) => closed(i, [bar(i, 10 + i, 11 + i)]))
     ]

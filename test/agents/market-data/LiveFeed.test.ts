@@ -1,6 +1,8 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Fiber, Logger, type Scope, Stream, TestClock } from "effect"
+import { Chunk, Effect, Either, Fiber, Logger, Metric, type Scope, Stream, TestClock } from "effect"
+import type { HistoryRequest } from "../../../src/agents/market-data/BarSource.ts"
 import type { FeedItem, FeedPosition } from "../../../src/agents/market-data/Feed.ts"
+import { makeBarSieve } from "../../../src/agents/market-data/sources/BarSieve.ts"
 import type { InstrumentId } from "../../../src/protocols/Instrument.ts"
 import { instrumentOf } from "../feedEvents.ts"
 import { barAt, failure, frameMs, openTimeAt, startTime } from "./chains.ts"
@@ -112,7 +114,7 @@ describe("a live feed", () => {
     "waits for the bars of all instruments, but not for ever",
     Effect.gen(function* () {
       const a = scriptedSource("a", { instruments })
-      const { bars } = yield* follow([a])
+      const { bars, feed, items } = yield* follow([a])
       yield* pass(frameMs)
       yield* a.give(...both(10))
       yield* pass(0)
@@ -123,13 +125,119 @@ describe("a live feed", () => {
       expect(bars().length).toBe(1)
       yield* pass(200)
       expect(bars().at(-1)).toEqual(["a:ALPHA@11"])
+      expect(feed.barsMissing).toBe(1)
       // Too late for its as-of, and the next goes its way.
       yield* a.give(barAt(11, { instrument: beta.id }))
+      yield* pass(0)
+      expect(items.at(-1)?.late).toMatchObject([{ instrument: beta.id, openTime: openTimeAt(11) }])
+      expect(feed.barsMissing).toBe(1)
       yield* pass(frameMs)
       yield* a.give(...both(12))
       yield* pass(0)
       expect(bars().at(-1)).toEqual(barsOf("a", 12))
       expect(bars().length).toBe(3)
+    })
+  )
+
+  check(
+    "leaves out a row that is no bar, though it was asked for alone, without asking again or waiting",
+    Effect.gen(function* () {
+      const sieve = makeBarSieve("a")
+      const rows = (request: HistoryRequest) => {
+        const sift = sieve.ofHistory()
+        return whole(request).pipe(
+          Stream.map((bar) =>
+            bar.openTime === openTimeAt(12) ? Either.left("it is none") : Either.right(bar)
+          ),
+          Stream.mapChunksEffect((page) =>
+            Effect.map(sift(Chunk.toReadonlyArray(page)), Chunk.unsafeFromArray)
+          )
+        )
+      }
+      const a = scriptedSource("a", { instruments: [alpha], history: rows })
+      const { bars, feed } = yield* follow([a])
+      yield* pass(frameMs)
+      yield* a.give(barAt(10))
+      yield* pass(frameMs)
+      yield* a.give(barAt(11))
+      yield* pass(2 * frameMs)
+      const asked = a.asked.length
+      yield* a.give(barAt(13))
+      yield* pass(100)
+      expect(bars().at(-1)).toEqual(["a:ALPHA@13"])
+      expect(a.asked.slice(asked)).toMatchObject([{ from: openTimeAt(12), to: openTimeAt(13) }])
+      expect(sieve.refused()).toBe(1)
+      expect(feed.sources()).toMatchObject([{ failures: 0, breaker: "closed", state: "well" }])
+      expect(feed.barsMissing).toBe(1)
+    })
+  )
+
+  check(
+    "waits for what it holds of a standby, and lets no bar be late that came in time",
+    Effect.gen(function* () {
+      const a = scriptedSource("a", { instruments })
+      const b = scriptedSource("b", { instruments })
+      const changes = { "marketData.live.handOverMs": 2_000, "marketData.live.barrierMs": 2_100 }
+      const { bars, feed } = yield* follow([a, b], fresh, changes)
+      yield* pass(frameMs)
+      yield* a.give(...both(10))
+      yield* b.give(...both(10))
+      yield* pass(frameMs)
+      yield* a.give(barAt(11, { instrument: alpha.id }))
+      yield* pass(1_000)
+      yield* b.give(...both(11))
+      // The hand-over comes after the time that the as-of would have waited.
+      yield* pass(2_500)
+      expect(bars().at(-1)).toEqual(["a:ALPHA@11", "b:BETA@11"])
+      expect(feed.barsMissing).toBe(0)
+    })
+  )
+
+  check(
+    "gives a correction in its as-of while that waits, and apart once that is gone",
+    Effect.gen(function* () {
+      const a = scriptedSource("a", { instruments })
+      const { bars, items } = yield* follow([a])
+      yield* pass(frameMs)
+      yield* a.give(barAt(10, { instrument: alpha.id, close: 90 }))
+      yield* a.give(barAt(10, { instrument: alpha.id, close: 91, revision: 1 }))
+      yield* a.give(barAt(10, { instrument: beta.id, close: 80 }))
+      yield* pass(0)
+      expect(bars()).toEqual([barsOf("a", 10)])
+      expect(items.at(-1)?.bars?.map(({ close }) => close)).toEqual([91, 80])
+      yield* a.give(barAt(10, { instrument: beta.id, close: 81, revision: 1 }))
+      yield* pass(0)
+      expect(items.at(-1)?.late).toMatchObject([{ instrument: beta.id, close: 81, revision: 1 }])
+    })
+  )
+
+  check(
+    "lets the oldest of what befell its sources give way when nobody takes it, and counts it",
+    Effect.gen(function* () {
+      const dropped = Metric.value(Metric.counter("feed-events-dropped", { incremental: true }))
+      const before = (yield* dropped).count
+      const a = scriptedSource("a", { instruments: [alpha] })
+      const b = scriptedSource("b", { instruments: [alpha] })
+      const feed = yield* liveFeedOf([a, b])
+      const take = yield* feed.from(fresh)
+      yield* pass(frameMs)
+      yield* a.give(barAt(10, { close: 100 }))
+      yield* pass(0)
+      // With every other report the two disagree anew.
+      const spells = 10_005
+      const reports = Array.from({ length: 2 * spells }, (_, i) =>
+        barAt(10, { close: i % 2 === 0 ? 110 + i / spells : 100, revision: i })
+      )
+      yield* b.give(...reports)
+      yield* pass(1_000)
+      const shares: Array<number> = []
+      for (let item = yield* take; item?.event !== undefined; item = yield* take) {
+        if (item.event.type === "FeedsDisagreed") shares.push(item.event.payload.share)
+      }
+      expect(shares.length).toBe(10_000)
+      const last = reports.at(-2)?.close ?? 0
+      expect(shares.at(-1)).toBeCloseTo((last - 100) / last, 12)
+      expect((yield* dropped).count - before).toBe(5)
     })
   )
 

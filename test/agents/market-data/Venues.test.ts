@@ -14,7 +14,8 @@ const sourceOf = (name: string): BarSource => ({
   units: { price: "quote", volume: "base" },
   instruments: Effect.succeed([]),
   history: null,
-  live: null
+  live: null,
+  refused: () => 0
 })
 
 /** Venues that count how often they are opened and closed. */

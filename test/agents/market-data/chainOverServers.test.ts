@@ -91,7 +91,7 @@ describe("a chain over an exchange and Redis", () => {
         const feed = yield* Effect.provideServiceEffect(
           openLiveFeed({ ...settings.marketData, sources }),
           Venues,
-          makeVenues({ sources, venueOf, open: openSource })
+          makeVenues({ sources, venueOf, open: (settings, budget) => openSource(settings, budget, "auto") })
         )
         const take = yield* feed.from({ index: 0, asOf: null, active: null })
         const items: Array<FeedItem> = []

@@ -3,7 +3,19 @@ import { describe, expect, it } from "@effect/vitest"
 import fc from "fast-check"
 import type { ChainOptions, ChainOutput, GapRequest } from "../../../src/agents/market-data/FeedChain.ts"
 import type { Bar } from "../../../src/protocols/Bar.ts"
-import { alpha, barAt, beta, chainOptions, drive, frameMs, openTimeAt, source, startTime } from "./chains.ts"
+import { type InstrumentId, instrumentId } from "../../../src/protocols/Instrument.ts"
+import {
+  alpha,
+  barAt,
+  beta,
+  chainOptions,
+  drive,
+  frameMs,
+  handOvers,
+  openTimeAt,
+  source,
+  startTime
+} from "./chains.ts"
 
 const handOverMs = 2_000
 const wellForMs = 3 * frameMs
@@ -270,6 +282,53 @@ describe("a chain of sources, whatever they do", () => {
     for (const what of ["fill", "hand-back", "FeedHandedOver", "FeedsDisagreed", "FeedRecovered"]) {
       expect(counts.get(what) ?? 0, what).toBeGreaterThan(20)
     }
+  })
+
+  it("hands over no more often than bars are lacked, however they are shared out, and misses none", () => {
+    const symbols = ["A", "B", "C", "D"].map((symbol) => instrumentId("sim", symbol, "spot"))
+    /** By source and instrument: when in each interval its bar comes, or never. */
+    const delays = fc.array(
+      fc.array(fc.option(fc.integer({ min: 0, max: handOverMs / 2 })), {
+        minLength: symbols.length,
+        maxLength: symbols.length
+      }),
+      { minLength: 2, maxLength: 3 }
+    )
+    fc.assert(
+      fc.property(delays, (sources) => {
+        const chain = drive(
+          chainOptions({
+            sources: sources.map((_, i) => source(names[i] as string)),
+            instruments: symbols,
+            handOverMs,
+            wellForMs
+          })
+        )
+        const arrivals = sources
+          .flatMap((row, i) =>
+            row.flatMap((delayMs, k) => (delayMs === null ? [] : [{ name: names[i] as string, delayMs, k }]))
+          )
+          .sort((one, other) => one.delayMs - other.delayMs)
+        for (let index = 0; index < intervals; index++) {
+          for (const { delayMs, k, name } of arrivals) {
+            chain.at((index + 1) * frameMs + delayMs)
+            chain.bar(name, barAt(index, { instrument: symbols[k] as InstrumentId }))
+          }
+          for (let ms = 0; ms <= handOverMs; ms += tickMs) chain.at((index + 1) * frameMs + handOverMs + ms)
+        }
+        const lacked = sources.flat().filter((delayMs) => delayMs === null).length
+        // One that gives nothing at all loses its connection besides.
+        const silent = sources.filter((row) => row.every((delayMs) => delayMs === null)).length
+        expect(handOvers(chain.events()).length).toBeLessThanOrEqual(lacked + silent)
+        symbols.forEach((instrument, k) => {
+          const isGiven = sources.some((row) => row[k] !== null)
+          expect(chain.passed(instrument).map((text) => Number(text.split("@")[1]))).toEqual(
+            isGiven ? Array.from({ length: intervals }, (_, i) => i) : []
+          )
+        })
+      }),
+      { numRuns: 60 }
+    )
   })
 
   it("does the same again when the same happens again", () => {

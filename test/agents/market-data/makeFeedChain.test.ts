@@ -1,7 +1,9 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Either } from "effect"
-import type { GapRequest } from "../../../src/agents/market-data/FeedChain.ts"
+import fc from "fast-check"
+import type { ChainOutput, GapRequest } from "../../../src/agents/market-data/FeedChain.ts"
 import { makeFeedChain } from "../../../src/agents/market-data/makeFeedChain.ts"
+import { instrumentId } from "../../../src/protocols/Instrument.ts"
 import {
   alpha,
   barAt,
@@ -211,6 +213,78 @@ describe("a chain of sources", () => {
   })
 })
 
+describe("sources that each lack an instrument", () => {
+  const lacking = chainOptions({ instruments: [alpha, beta] })
+  /** One interval: the first has no BETA, the second no ALPHA, and both come a little apart. */
+  const interval = (chain: ReturnType<typeof drive>, index: number) => {
+    chain.at((index + 1) * frameMs)
+    chain.bar("a", barAt(index))
+    chain.at((index + 1) * frameMs + 100)
+    chain.bar("b", barAt(index, { instrument: beta }))
+  }
+
+  it("do not take turns: one leads, and the other's bars are passed on as they come", () => {
+    const chain = drive(lacking)
+    for (let i = 0; i < 50; i++) {
+      interval(chain, i)
+      chain.at((i + 1) * frameMs + 2_100)
+    }
+    expect(handOvers(chain.events()).length).toBeLessThanOrEqual(1)
+    for (const [instrument, name] of [
+      [alpha, "a"],
+      [beta, "b"]
+    ] as const) {
+      expect(chain.passed(instrument)).toEqual(Array.from({ length: 50 }, (_, i) => `${name}@${i}`))
+    }
+    // Once it is known that nobody better leads, nothing is waited for.
+    interval(chain, 50)
+    expect(chain.passed(alpha).at(-1)).toBe("a@50")
+    expect(chain.passed(beta).at(-1)).toBe("b@50")
+  })
+
+  it("still have their gaps filled", () => {
+    const chain = drive({ ...lacking, sources: [source("a"), source("b"), source("c", "history")] })
+    for (let i = 0; i < 3; i++) {
+      interval(chain, i)
+      chain.at((i + 1) * frameMs + 2_100)
+    }
+    const before = chain.requests().length
+    chain.at(4 * frameMs)
+    chain.bar("a", barAt(3))
+    interval(chain, 4)
+    const request = only(chain.requests().slice(before))
+    expect(request).toMatchObject({ instrument: beta, from: openTimeAt(3), to: openTimeAt(4) })
+    chain.filled(request, [barAt(3, { instrument: beta })])
+    expect(chain.passed(beta)).toEqual(["b@0", "b@1", "b@2", "c@3", "b@4"])
+    expect(chain.chain.missing()).toEqual({ gaps: 0, bars: 0 })
+  })
+
+  it("are led by the one that lacks fewer", () => {
+    const gamma = instrumentId("sim", "GAMMA", "spot")
+    const chain = drive(chainOptions({ instruments: [alpha, beta, gamma] }))
+    for (let i = 0; i < 20; i++) {
+      chain.at((i + 1) * frameMs)
+      chain.bar("a", barAt(i))
+      for (const instrument of [beta, gamma]) chain.bar("b", barAt(i, { instrument }))
+      chain.at((i + 1) * frameMs + 2_000)
+    }
+    expect(handOvers(chain.events())).toEqual(["a>b"])
+    expect(chain.passed(alpha)).toEqual(Array.from({ length: 20 }, (_, i) => `a@${i}`))
+  })
+
+  it("are held for the barrier to know", () => {
+    const chain = drive(lacking)
+    chain.at(frameMs)
+    chain.bar("a", barAt(0))
+    chain.bar("b", barAt(0, { instrument: beta }))
+    expect(chain.chain.isHolding(beta, openTimeAt(1))).toBe(true)
+    expect(chain.chain.isHolding(beta, openTimeAt(1) - 1)).toBe(false)
+    expect(chain.chain.isHolding(alpha, openTimeAt(1))).toBe(false)
+    chain.at(frameMs + 2_000)
+    expect(chain.chain.isHolding(beta, openTimeAt(1))).toBe(false)
+  })
+})
+
 describe("bars that come out of order", () => {
   it("are put in order again", () => {
     const chain = drive(chainOptions({ sources: [source("a")], instruments: [alpha, beta] }))
@@ -225,7 +299,7 @@ describe("bars that come out of order", () => {
     expect(chain.chain.missing()).toEqual({ gaps: 0, bars: 0 })
   })
 
-  it("are left out once their turn is over, and counted", () => {
+  it("are given out as late once their turn is over, if they say anything new", () => {
     const chain = drive(chainOptions({ sources: [source("a")] }))
     chain.at(frameMs)
     chain.bar("a", barAt(0))
@@ -237,12 +311,62 @@ describe("bars that come out of order", () => {
     chain.at(3 * frameMs + 2_000)
     expect(chain.passed()).toEqual(["a@0", "a@2"])
     expect(chain.chain.missing()).toEqual({ gaps: 1, bars: 1 })
-    chain.bar("a", barAt(1))
-    expect(chain.chain.dropped()).toMatchObject({ late: 1, duplicate: 0 })
-    chain.bar("a", barAt(2))
-    chain.bar("a", barAt(2, { revision: 1, close: 103 }))
-    expect(chain.chain.dropped()).toMatchObject({ late: 1, duplicate: 1, revised: 1 })
+    expect(only(chain.bar("a", barAt(1)))).toMatchObject({
+      type: "late",
+      bar: { openTime: openTimeAt(1), knownAt: startTime + 3 * frameMs + 2_000 }
+    })
+    expect(chain.bar("a", barAt(2))).toEqual([])
+    expect(chain.chain.dropped()).toMatchObject({ duplicate: 1, refused: 0 })
+    expect(only(chain.bar("a", barAt(2, { revision: 1, close: 103 })))).toMatchObject({
+      type: "late",
+      bar: { revision: 1, close: 103 }
+    })
+    // Of an older revision, or of the same one, it says nothing new.
+    expect(chain.bar("a", barAt(2, { close: 104 }))).toEqual([])
+    expect(chain.bar("a", barAt(2, { close: 104, revision: 1 }))).toEqual([])
+    // Said again under a higher one, it is still the latest.
+    expect(chain.bar("a", barAt(2, { close: 103, revision: 3 }))).toEqual([])
+    expect(chain.bar("a", barAt(2, { close: 105, revision: 2 }))).toEqual([])
+    chain.bar("a", barAt(2, { revision: 4, closeTime: openTimeAt(3) - 1 }))
+    expect(chain.chain.dropped()).toMatchObject({ duplicate: 5, refused: 1 })
     expect(chain.passed()).toEqual(["a@0", "a@2"])
+  })
+
+  it("come to the report of the highest revision, whatever their order", () => {
+    const reports = fc.uniqueArray(
+      fc.record({ revision: fc.integer({ min: 0, max: 6 }), close: fc.integer({ min: 1, max: 2 }) }),
+      { selector: ({ revision }) => revision, minLength: 1 }
+    )
+    fc.assert(
+      fc.property(reports, fc.boolean(), (given, isHeldFirst) => {
+        const chain = drive(chainOptions({ sources: [source("a")], instruments: [alpha, beta] }))
+        chain.at(frameMs)
+        chain.bar("a", barAt(0))
+        keepAlive(chain, "a", 1, 3)
+        if (!isHeldFirst) chain.bar("a", barAt(1))
+        const closes: Array<number> = []
+        const note = (outputs: ReadonlyArray<ChainOutput>) => {
+          for (const output of outputs) {
+            const isGiven = output.type === "emit" || output.type === "late"
+            if (isGiven && output.bar.instrument === alpha && output.bar.openTime === openTimeAt(2)) {
+              closes.push(output.bar.close)
+            }
+          }
+        }
+        for (const report of given) note(chain.bar("a", barAt(2, report)))
+        if (isHeldFirst) note(chain.bar("a", barAt(1)))
+        const highest = given.toSorted((a, b) => b.revision - a.revision)[0]
+        expect(closes.at(-1)).toBe(highest?.close)
+      })
+    )
+  })
+
+  it("are not given out as late because another source says them too", () => {
+    const chain = drive(chainOptions())
+    chain.at(frameMs)
+    chain.bar("a", barAt(0))
+    expect(chain.bar("b", barAt(0, { close: 100.1 }))).toEqual([])
+    expect(chain.chain.dropped()).toMatchObject({ duplicate: 1 })
   })
 
   it("take a correction into account that comes before their turn", () => {
@@ -341,6 +465,17 @@ describe("gaps", () => {
     chain.notFilled(chain.request, { kind: "refused" })
     chain.notFilled(chain.requests()[1] as GapRequest, { kind: "refused" })
     expect(chain.passed()).toEqual(["a@0", "a@4"])
+  })
+
+  it("are not asked a third time of a source whose answer was malformed twice", () => {
+    const chain = withGap()
+    for (let asked = 0; asked < 4; asked++) {
+      expect(chain.requests().length).toBe(asked + 1)
+      chain.notFilled(chain.requests()[asked] as GapRequest, { kind: "malformed" })
+      if (asked === 1) chain.at(5 * frameMs + 500)
+    }
+    expect(chain.passed()).toEqual(["a@0", "a@4"])
+    expect(chain.requests().map(({ source }) => source)).toEqual(["b", "c", "b", "c"])
   })
 
   it("are closed by bars that come after all; an answer that comes then changes nothing", () => {

@@ -1,13 +1,14 @@
-import { readFileSync } from "node:fs"
+import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs"
 import { join } from "node:path"
 import { gzipSync } from "node:zlib"
 import { describe, expect, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Either } from "effect"
 import { readBarFile } from "../../../src/agents/market-data/readBarFile.ts"
 import { sha256 } from "../../../src/protocols/wire/Json.ts"
 import { parse } from "../../market/parseBars.ts"
 import { temporaryDirectory } from "../../support/directory.ts"
 import { barsText, put, zipped } from "./files.ts"
+import { until } from "./sources/sources.ts"
 
 const closesOf = (read: { readonly series: ReadonlyArray<{ readonly close: Float64Array }> }) => [
   ...(read.series[0]?.close ?? [])
@@ -111,6 +112,22 @@ describe("a bar file that cannot be read", () => {
       expect((yield* refusal(put(directory, "head.csv.gz", content.subarray(0, 2))))._tag).toBe(
         "FileUnreadable"
       )
+    })
+  )
+
+  it.scopedLive.skipIf(!existsSync("/proc/self/fd"))("is closed, however early it was given up", () =>
+    Effect.gen(function* () {
+      const noise = Uint8Array.from({ length: 2_000_000 }, (_, i) => (i * 7_919) % 251)
+      const damaged = Buffer.concat([gzipSync("date,close\n").subarray(0, 12), noise])
+      const path = put(yield* temporaryDirectory, "ALPHA_1h.csv.gz", damaged)
+      expect((yield* refusal(path))._tag).toBe("FileUnreadable")
+      const isOpen = Effect.sync(() =>
+        readdirSync("/proc/self/fd").some((fd) => {
+          const link = Either.try(() => readlinkSync(`/proc/self/fd/${fd}`))
+          return Either.isRight(link) && link.right === path
+        })
+      )
+      yield* until(isOpen, (open) => !open)
     })
   )
 

@@ -29,6 +29,7 @@ export const scriptedSource = (
     readonly instruments: ReadonlyArray<Instrument>
     readonly history?: (request: HistoryRequest) => Stream.Stream<Bar, SourceFailed>
     readonly isLive?: boolean
+    readonly kind?: BarSource["kind"]
   }
 ): ScriptedSource => {
   const open = new Set<Mailbox.Mailbox<Bar, SourceFailed>>()
@@ -46,11 +47,11 @@ export const scriptedSource = (
       return MailboxModule.toStream(mailbox)
     })
   )
-  const { history, instruments, isLive = true } = options
+  const { history, instruments, isLive = true, kind = "companion" } = options
   return {
     source: {
       name,
-      kind: "companion",
+      kind,
       units: { price: "quote", volume: "base" },
       instruments: Effect.succeed(instruments),
       history:
@@ -60,7 +61,8 @@ export const scriptedSource = (
               asked.push(request)
               return Stream.map(history(request), (bar) => ({ ...bar, source: name }))
             },
-      live: isLive ? () => live : null
+      live: isLive ? () => live : null,
+      refused: () => 0
     },
     open: () => open.size,
     connections: () => connections,

@@ -89,12 +89,34 @@ describe("a daily series on the calendar of an exchange", () => {
 
   it("has bars that close with their sessions, under the same id", () => {
     const before = series(...dates)
-    const after = Either.getOrThrow(sessionSeries(before, "nyse"))
+    const { series: after } = Either.getOrThrow(sessionSeries(before, "nyse"))
     expect(after.instrument).toEqual({ ...before.instrument, calendar: "nyse" })
     expect([before.gaps, after.gaps, after.barsMissing]).toEqual([2, 1, 1])
     const bar = barOfSeries(after, 3, "test")
     expect([bar.closeTime, bar.knownAt]).toEqual(Array(2).fill(at("2018-11-23T18:00:00Z")))
     expect(barOfSeries(before, 3, "test").closeTime).toBe(at("2018-11-24"))
+  })
+
+  it("has its few bars of days without a session left out, and is refused when they are more", () => {
+    const days = Array.from({ length: 2_000 }, (_, day) => at("2010-01-01") + day * dayMs)
+    const dateOf = (time: number) => new Date(time).toISOString().slice(0, 10)
+    const sessions = days.filter((time) => barsBetween("nyse", dayMs, time, time + dayMs) > 0).slice(0, 1_000)
+    const holidays = days.filter(
+      (time) =>
+        barsBetween("weekdays", dayMs, time, time + dayMs) > 0 &&
+        barsBetween("nyse", dayMs, time, time + dayMs) === 0
+    )
+    const withHolidays = (count: number) =>
+      series(...[...sessions, ...holidays.slice(0, count)].sort((a, b) => a - b).map(dateOf))
+    const clean = Either.getOrThrow(sessionSeries(withHolidays(0), "nyse"))
+    expect(clean.strays.length).toBe(0)
+    const dirty = Either.getOrThrow(sessionSeries(withHolidays(5), "nyse"))
+    expect([...dirty.strays]).toEqual(holidays.slice(0, 5))
+    expect(dirty.series).toEqual(clean.series)
+    expect(dirty.series.open).toBe(dirty.series.close)
+    const refusal = Either.getOrThrow(Either.flip(sessionSeries(withHolidays(6), "nyse")))
+    expect(refusal).toMatchObject({ bars: 6, date: dateOf(holidays[0] as number) })
+    expect(Either.isLeft(sessionSeries(withHolidays(1), "nyse", 0))).toBe(true)
   })
 
   it("is refused with the first date that is none of a session", () => {
@@ -105,7 +127,7 @@ describe("a daily series on the calendar of an exchange", () => {
   })
 
   it("has as-ofs of its own beside a series that trades around the clock", () => {
-    const stock = Either.getOrThrow(sessionSeries(series(...dates), "nyse"))
+    const { series: stock } = Either.getOrThrow(sessionSeries(series(...dates), "nyse"))
     const coin = only(parse("BTC_1d.csv", "date,close\n2018-11-23,1\n2018-11-24,2\n2018-11-25,3"))
     const schedule = Either.getOrThrow(makeAsOfSchedule([stock, coin]))
     const asOfs = [...schedule].map(({ asOf, bars }) => [asOf, ...bars.map(({ closeTime }) => closeTime)])

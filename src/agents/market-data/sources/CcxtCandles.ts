@@ -1,23 +1,33 @@
 /**
- * The candles of one market of an exchange as bars. One counts as closed once the exchange's own clock says so, since
- * the last of an answer is usually still moving.
+ * The candles of one market of an exchange, each as a bar or as what is wrong with it. One counts as closed once the
+ * exchange's own clock says so, since the last of an answer is usually still moving; or once another has begun after it.
  */
 import { Clock, Effect, Either } from "effect"
-import type { Bar } from "../../../protocols/Bar.ts"
 import { type TimeFrame, toMs } from "../../../protocols/TimeFrame.ts"
 import type { SourceFailed } from "../errors.ts"
+import type { ReadBar } from "./BarSieve.ts"
+import type { CandleReports } from "./CandleReports.ts"
 import type { Exchange } from "./CcxtExchange.ts"
 import type { Market } from "./CcxtMarket.ts"
-import { closesAt, makeBar } from "./decodeBar.ts"
+import { closesAt, isOpenTime, makeBar } from "./decodeBar.ts"
 import { sourceFailed } from "./failure.ts"
+
+export interface ReadCandle {
+  /** NaN where it has none. */
+  readonly openTime: number
+  readonly bar: ReadBar
+}
 
 export interface Candles {
   readonly market: Market
   readonly frameMs: number
-  /** The bars of so many candles that open at `since` or later, as far as they have closed. */
-  readonly page: (since: number, count: number) => Effect.Effect<ReadonlyArray<Bar>, SourceFailed>
-  /** The bars of those candles that have closed, in their order. */
-  readonly bars: (candles: unknown) => Effect.Effect<ReadonlyArray<Bar>, SourceFailed>
+  /** Of so many candles that open at `since` or later those that have closed. */
+  readonly page: (since: number, count: number) => Effect.Effect<ReadonlyArray<ReadCandle>, SourceFailed>
+  /** In their order, those of the candles that have closed, or all if they are known to be over. */
+  readonly read: (
+    candles: ReadonlyArray<unknown>,
+    areOver: boolean
+  ) => Effect.Effect<ReadonlyArray<ReadCandle>, SourceFailed>
 }
 
 /** ccxt leaves out what it cannot read. */
@@ -28,21 +38,24 @@ export const candlesOf = (
   exchange: Exchange,
   market: Market,
   timeFrame: TimeFrame,
-  { isLive }: { readonly isLive: boolean }
+  { isLive, reports }: { readonly isLive: boolean; readonly reports: CandleReports }
 ): Candles => {
   const { instrument, symbol, units } = market
   const place = { source, instrument, timeFrame, units }
-  const malformed = (reason: string) => sourceFailed(source, "malformed", reason)
+  const frameMs = toMs(timeFrame)
 
-  const bars: Candles["bars"] = Effect.fnUntraced(function* (candles) {
-    if (!Array.isArray(candles)) return yield* malformed(`the candles of ${symbol} are no list`)
+  const read: Candles["read"] = Effect.fnUntraced(function* (candles, areOver) {
     const nowMs = yield* exchange.now
     const receivedAt = isLive ? yield* Clock.currentTimeMillis : null
-    const bars: Array<Bar> = []
-    for (const candle of candles as ReadonlyArray<unknown>) {
-      if (!Array.isArray(candle)) return yield* malformed(`a candle of ${symbol} is no list of numbers`)
-      const openTime = numberOf(candle[0])
-      if (closesAt(place, openTime) > nowMs) continue
+    const all: Array<ReadCandle> = []
+    for (const candle of candles) {
+      if (!Array.isArray(candle) || !isOpenTime(candle[0], frameMs)) {
+        all.push({ openTime: Number.NaN, bar: Either.left(`a candle of ${symbol} has no open time`) })
+        continue
+      }
+      const openTime = candle[0]
+      const closeTime = closesAt(place, openTime)
+      if (closeTime > nowMs && !areOver) continue
       const numbers = {
         openTime,
         open: numberOf(candle[1]),
@@ -52,18 +65,22 @@ export const candlesOf = (
         volume: candle[5] === undefined ? null : numberOf(candle[5]),
         revision: 0
       }
-      const bar = makeBar(place, numbers, { nowMs, receivedAt })
-      if (Either.isLeft(bar)) return yield* malformed(bar.left)
-      bars.push(bar.right)
+      const bar = makeBar(place, numbers, { nowMs: areOver ? Math.max(nowMs, closeTime) : nowMs, receivedAt })
+      all.push({ openTime, bar: Either.map(bar, reports) })
     }
-    return bars
+    return all
   })
 
   return {
     market,
-    frameMs: toMs(timeFrame),
-    page: (since, count) =>
-      Effect.flatMap(exchange.request("candles", { symbol, timeFrame, since, count }), bars),
-    bars
+    frameMs,
+    page: Effect.fnUntraced(function* (since, count) {
+      const candles = yield* exchange.call("candles", { symbol, timeFrame, since, count })
+      if (!Array.isArray(candles)) {
+        return yield* sourceFailed(source, "malformed", `the candles of ${symbol} are no list`)
+      }
+      return yield* read(candles, false)
+    }),
+    read
   }
 }

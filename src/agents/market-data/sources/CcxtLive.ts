@@ -2,18 +2,20 @@
  * Live bars of an exchange: by asking at each close, or by its WebSocket.
  *
  * Asking reads the last few candles every time, so that one that came late or was corrected is given too, the second
- * with a higher revision. By WebSocket a candle keeps changing until the next one begins, and is given then.
+ * under a higher revision. By WebSocket a candle keeps changing until the next one begins, and is given then, whatever
+ * the exchange's clock says.
  */
-import { Effect, Stream } from "effect"
-import type { Bar } from "../../../protocols/Bar.ts"
+import { Effect, Either, Stream } from "effect"
 import type { TimeFrame } from "../../../protocols/TimeFrame.ts"
 import type { SourceFailed } from "../errors.ts"
-import type { Candles } from "./CcxtCandles.ts"
+import type { ReadBar } from "./BarSieve.ts"
+import type { Candles, ReadCandle } from "./CcxtCandles.ts"
 import type { Exchange } from "./CcxtExchange.ts"
+import { barLimits, isOpenTime } from "./decodeBar.ts"
 import { sourceFailed } from "./failure.ts"
 
 /** Candles that are read again with every poll. */
-const lookbackBars = 5
+export const lookbackBars = 5
 /** A bar that is not there yet is asked for again after so long, so many times in all; then there was none. */
 const pollAgainMs = 1_000
 const pollTriesMax = 5
@@ -23,31 +25,39 @@ const pollEveryMsMax = 86_400_000
 /** Without a word by WebSocket for two bars and this, the exchange is silent. */
 const silentBeyondMs = 60_000
 
-/** Lets through what is new or changed, the latter with a higher revision. */
+/** Lets through each report of a candle once, and each that is no bar. */
 const makeNews = (frameMs: number) => {
-  const recent = new Map<number, Bar>()
+  /** Revisions by open time. */
+  const recent = new Map<number, number>()
+  const refused = new Set<number>()
   let latest = Number.NEGATIVE_INFINITY
-  const isSame = (one: Bar, other: Bar) =>
-    one.open === other.open &&
-    one.high === other.high &&
-    one.low === other.low &&
-    one.close === other.close &&
-    one.volume === other.volume
+  /** Candles without an open time, as of the last answer: which of them are new is not to be seen. */
+  let untimed = 0
   return {
     /** Open time of the latest bar; minus infinity before the first. */
     latest: () => latest,
-    of: (bars: ReadonlyArray<Bar>): ReadonlyArray<Bar> => {
-      const news: Array<Bar> = []
-      for (const bar of bars) {
-        const known = recent.get(bar.openTime)
-        if (known !== undefined && isSame(known, bar)) continue
-        const next = known === undefined ? bar : { ...bar, revision: known.revision + 1 }
-        recent.set(bar.openTime, next)
-        latest = Math.max(latest, bar.openTime)
-        news.push(next)
+    of: (candles: ReadonlyArray<ReadCandle>): ReadonlyArray<ReadBar> => {
+      const news: Array<ReadBar> = []
+      const before = untimed
+      untimed = 0
+      for (const { bar, openTime } of candles) {
+        if (Either.isLeft(bar)) {
+          const isNew = Number.isNaN(openTime) ? ++untimed > before : !refused.has(openTime)
+          if (!isNew) continue
+          if (!Number.isNaN(openTime)) refused.add(openTime)
+          news.push(bar)
+          continue
+        }
+        const { revision } = bar.right
+        if (recent.get(openTime) === revision) continue
+        recent.set(openTime, revision)
+        latest = Math.max(latest, openTime)
+        news.push(bar)
       }
-      for (const openTime of recent.keys()) {
-        if (openTime < latest - lookbackBars * frameMs) recent.delete(openTime)
+      for (const kept of [recent, refused]) {
+        for (const openTime of kept.keys()) {
+          if (openTime < latest - lookbackBars * frameMs) kept.delete(openTime)
+        }
       }
       return news
     }
@@ -60,7 +70,7 @@ export const polledBars = (
   markets: ReadonlyArray<Candles>,
   frameMs: number,
   pollDelayMs: number
-): Stream.Stream<Bar, SourceFailed> =>
+): Stream.Stream<ReadBar, SourceFailed> =>
   Stream.suspend(() => {
     const polls = markets.map((candles) => ({ candles, news: makeNews(frameMs) }))
     type Poll = (typeof polls)[number]
@@ -71,13 +81,13 @@ export const polledBars = (
       // One more for the candle that is still moving.
       return news.of(yield* candles.page(since, lookbackBars + 1))
     })
-    const askAll = (these: ReadonlyArray<Poll>, tries: number): Stream.Stream<Bar, SourceFailed> =>
+    const askAll = (these: ReadonlyArray<Poll>, tries: number): Stream.Stream<ReadBar, SourceFailed> =>
       Stream.fromIterable(these).pipe(
         Stream.mapEffect(ask, { concurrency: requestsAtOnceMax, unordered: true }),
         Stream.flattenIterables,
         Stream.concat(tries > 1 ? askAgain(these, tries - 1) : Stream.empty)
       )
-    const askAgain = (these: ReadonlyArray<Poll>, tries: number): Stream.Stream<Bar, SourceFailed> =>
+    const askAgain = (these: ReadonlyArray<Poll>, tries: number): Stream.Stream<ReadBar, SourceFailed> =>
       Stream.unwrap(
         Effect.gen(function* () {
           const now = yield* exchange.now
@@ -106,7 +116,7 @@ export const polledBars = (
   })
 
 /** A candle as it came by WebSocket. */
-type Candle = ReadonlyArray<unknown>
+type Candle = readonly [openTime: number, ...rest: ReadonlyArray<unknown>]
 
 /** Its connections are closed with it. */
 export const watchedBars = (
@@ -114,8 +124,8 @@ export const watchedBars = (
   exchange: Exchange,
   markets: ReadonlyArray<Candles>,
   timeFrame: TimeFrame
-): Stream.Stream<Bar, SourceFailed> => {
-  const watch = ({ bars, frameMs, market }: Candles) =>
+): Stream.Stream<ReadBar, SourceFailed> => {
+  const watch = ({ frameMs, market, read }: Candles) =>
     Stream.suspend(() => {
       const news = makeNews(frameMs)
       /** The latest candle, as it stands. */
@@ -125,27 +135,38 @@ export const watchedBars = (
       const over = (told: ReadonlyArray<Candle>): ReadonlyArray<Candle> => {
         const all = moving === undefined ? told : [moving, ...told]
         const byTime = new Map(all.map((candle) => [candle[0], candle]))
-        const latest = Math.max(...all.map(([openTime]) => Number(openTime)))
+        const latest = Math.max(...all.map(([openTime]) => openTime))
         moving = byTime.get(latest)
         byTime.delete(latest)
         return [...byTime.values()]
       }
-      const next = exchange.listen("watch", { symbol: market.symbol, timeFrame }).pipe(
+      const take = Effect.fnUntraced(function* (told: unknown) {
+        if (!Array.isArray(told)) {
+          return yield* sourceFailed(source, "malformed", `the candles of ${market.symbol} are none`)
+        }
+        // One of the far future would make every other one look as if it were over.
+        const latestMs = (yield* exchange.now) + barLimits.aheadMsMax
+        const isCandle = (one: unknown): one is Candle =>
+          Array.isArray(one) && isOpenTime(one[0], frameMs) && one[0] <= latestMs
+        const strange: ReadonlyArray<ReadCandle> = told
+          .filter((one) => !isCandle(one))
+          .map(() => ({
+            openTime: Number.NaN,
+            bar: Either.left(`a candle of ${market.symbol} opens at no time, or later than now`)
+          }))
+        return news.of([...strange, ...(yield* read(over(told.filter(isCandle)), true))])
+      })
+      const next = exchange.call("watch", { symbol: market.symbol, timeFrame }).pipe(
         Effect.timeoutFail({
           duration: silentAfterMs,
           onTimeout: () =>
             sourceFailed(source, "stalled", `nothing about ${market.symbol} for ${silentAfterMs} ms`)
         }),
-        Effect.flatMap((told) =>
-          Array.isArray(told) && told.every(Array.isArray)
-            ? bars(over(told))
-            : sourceFailed(source, "malformed", `the candles of ${market.symbol} are none`)
-        ),
-        Effect.map(news.of)
+        Effect.flatMap(take)
       )
       return Stream.flattenIterables(Stream.repeatEffect(next))
     })
   return Stream.mergeAll(markets.map(watch), { concurrency: "unbounded" }).pipe(
-    Stream.ensuring(Effect.ignore(exchange.listen("close", {})))
+    Stream.ensuring(Effect.ignore(exchange.call("close", {})))
   )
 }

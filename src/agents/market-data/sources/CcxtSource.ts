@@ -11,9 +11,11 @@ import { type TimeFrame, toMs } from "../../../protocols/TimeFrame.ts"
 import type { BarSource, HistoryRequest } from "../BarSource.ts"
 import type { SourceFailed } from "../errors.ts"
 import type { RateBudget } from "../RateBudget.ts"
+import { makeBarSieve } from "./BarSieve.ts"
+import { type CandleReports, makeCandleReports } from "./CandleReports.ts"
 import { candlesOf } from "./CcxtCandles.ts"
 import { openExchange } from "./CcxtExchange.ts"
-import { polledBars, watchedBars } from "./CcxtLive.ts"
+import { lookbackBars, polledBars, watchedBars } from "./CcxtLive.ts"
 import { type Market, marketOf } from "./CcxtMarket.ts"
 import { sourceFailed } from "./failure.ts"
 import { type CcxtSettings, normalUnits } from "./SourceSettings.ts"
@@ -25,11 +27,12 @@ export const openCcxt = (
   Effect.gen(function* () {
     const { name, pollDelayMs, webSocket } = settings
     const exchange = yield* openExchange(settings, budget)
+    const sieve = makeBarSieve(name)
     const refused = (reason: string) => sourceFailed(name, "refused", reason)
 
     const readMarkets = Effect.gen(function* () {
       const symbols = settings.instruments.map(({ symbol }) => symbol)
-      const descriptions = yield* exchange.request("markets", { symbols })
+      const descriptions = yield* exchange.call("markets", { symbols })
       const byId = new Map<string, Market>()
       for (const [i, { instrument, symbol }] of settings.instruments.entries()) {
         const description = descriptions[i] ?? null
@@ -60,24 +63,35 @@ export const openCcxt = (
       return market
     })
 
+    /** By instrument and time frame. */
+    const allReports = new Map<string, CandleReports>()
+    const candlesFor = (market: Market, timeFrame: TimeFrame, isLive: boolean) => {
+      const key = `${market.instrument.id}|${timeFrame}`
+      const reports = allReports.get(key) ?? makeCandleReports(toMs(timeFrame), 2 * lookbackBars)
+      allReports.set(key, reports)
+      return candlesOf(name, exchange, market, timeFrame, { isLive, reports })
+    }
+
     const history = ({ from, instrument, timeFrame, to }: HistoryRequest) =>
       Stream.unwrap(
         Effect.map(marketFor(instrument, timeFrame), (market) => {
-          const candles = candlesOf(name, exchange, market, timeFrame, { isLive: false })
+          const candles = candlesFor(market, timeFrame, false)
           const { frameMs } = candles
+          const sift = sieve.ofHistory()
           return Stream.paginateChunkEffect(
             from,
             Effect.fnUntraced(function* (since) {
               // One more than there can be: some count the end differently.
               const count = Math.min(market.pageBarsMax, Math.ceil((to - since) / frameMs) + 1)
               const page = yield* candles.page(since, count)
-              const ascending = page.toSorted((a, b) => a.openTime - b.openTime)
+              const untimed = page.filter(({ openTime }) => Number.isNaN(openTime))
+              const ascending = page
+                .filter(({ openTime }) => openTime >= since && openTime < to)
+                .toSorted((a, b) => a.openTime - b.openTime)
               // Of one that comes twice the latter.
-              const bars = ascending.filter(
-                ({ openTime }, i) =>
-                  openTime >= since && openTime < to && openTime !== ascending[i + 1]?.openTime
-              )
-              const last = bars.at(-1)
+              const single = ascending.filter(({ openTime }, i) => openTime !== ascending[i + 1]?.openTime)
+              const bars = yield* sift([...untimed, ...single].map(({ bar }) => bar))
+              const last = ascending.at(-1)
               const next = last === undefined ? since + count * frameMs : last.openTime + frameMs
               const isOver = next >= to || next + frameMs > (yield* exchange.now)
               return [Chunk.unsafeFromArray(bars), isOver ? Option.none() : Option.some(next)] as const
@@ -97,14 +111,15 @@ export const openCcxt = (
           Effect.map(
             Effect.forEach(instruments, (instrument) => marketFor(instrument, timeFrame)),
             (markets) => {
-              const candles = markets.map((market) =>
-                candlesOf(name, exchange, market, timeFrame, { isLive: true })
+              const candles = markets.map((market) => candlesFor(market, timeFrame, true))
+              return sieve.ofLive(
+                webSocket
+                  ? watchedBars(name, exchange, candles, timeFrame)
+                  : polledBars(exchange, candles, toMs(timeFrame), pollDelayMs)
               )
-              return webSocket
-                ? watchedBars(name, exchange, candles, timeFrame)
-                : polledBars(exchange, candles, toMs(timeFrame), pollDelayMs)
             }
           )
-        )
+        ),
+      refused: sieve.refused
     }
   })

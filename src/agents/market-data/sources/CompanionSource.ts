@@ -21,6 +21,7 @@ import { monotonicMs } from "../../../runtime/MonotonicClock.ts"
 import type { BarRequest, BarSource, HistoryRequest } from "../BarSource.ts"
 import { SourceFailed } from "../errors.ts"
 import type { RateBudget } from "../RateBudget.ts"
+import { makeBarSieve, type ReadBar } from "./BarSieve.ts"
 import { boundedFetch, refusalOf } from "./boundedFetch.ts"
 import { BarMessage, type BarPlace, barLimits, barOfMessage, closesAt, decodeMessage } from "./decodeBar.ts"
 import { readSecret, reasonOf, sourceFailed } from "./failure.ts"
@@ -43,20 +44,20 @@ const decodeInstrumentLine = (line: Uint8Array): Either.Either<Instrument, strin
   )
 const decodeLive = decodeMessage(Schema.Union(BarMessage, Schema.Struct({ heartbeat: EpochMs })))
 
-/** Decodes a text of one JSON value a line. */
+/** Decodes a text of one JSON value a line. What does not end and is no value was cut off, and what follows it with it. */
 const decodeLines = Effect.fnUntraced(function* <A>(
   source: string,
   bytes: Buffer,
   decode: (line: Uint8Array) => Either.Either<A, string>
 ) {
-  const values: Array<A> = []
+  const values: Array<Either.Either<A, string>> = []
   for (let at = 0, line = 1; at < bytes.length; line++) {
     const feed = bytes.indexOf(lineFeed, at)
     const end = feed < 0 ? bytes.length : feed
     if (end > at) {
-      const value = decode(bytes.subarray(at, end))
-      if (Either.isLeft(value)) return yield* sourceFailed(source, "malformed", `line ${line}: ${value.left}`)
-      values.push(value.right)
+      const value = Either.mapLeft(decode(bytes.subarray(at, end)), (reason) => `line ${line}: ${reason}`)
+      if (Either.isLeft(value) && feed < 0) return yield* sourceFailed(source, "malformed", value.left)
+      values.push(value)
     }
     at = end + 1
     if (line % linesPerSlice === 0) yield* breathe
@@ -112,16 +113,13 @@ const listen = Effect.fnUntraced(function* (
     const nowMs = clock.unsafeCurrentTimeMillis()
     const bytes =
       typeof data === "string" ? Buffer.from(data.slice(0, barLimits.messageBytesMax + 1), "utf8") : data
-    const bar = Either.flatMap(decodeLive(bytes), (message) => {
-      if ("heartbeat" in message) return Either.right(null)
-      const place = places.get(message.instrument)
-      // Another subscription of the same service may have asked for it.
-      return place === undefined
-        ? Either.right(null)
-        : barOfMessage(place, message, { nowMs, receivedAt: nowMs })
-    })
-    if (Either.isLeft(bar)) push.fail(sourceFailed(name, "malformed", bar.left))
-    else if (bar.right !== null) push.bar(bar.right)
+    const message = decodeLive(bytes)
+    if (Either.isLeft(message)) return push.read(Either.left(message.left))
+    if ("heartbeat" in message.right) return
+    const place = places.get(message.right.instrument)
+    // Another subscription of the same service may have asked for it.
+    if (place === undefined) return
+    push.read(barOfMessage(place, message.right, { nowMs, receivedAt: nowMs }))
   }
   const socket = yield* Socket.makeWebSocket(liveUrl, { openTimeout: requestTimeoutMs })
   const write = yield* socket.writer
@@ -151,6 +149,7 @@ export const openCompanion = (
     const { liveUrl, name, units } = settings
     const token = secret === undefined ? undefined : Redacted.value(secret)
     const get = httpOf(settings, budget, token)
+    const sieve = makeBarSieve(name)
 
     const page = Effect.fnUntraced(function* (
       { instrument, timeFrame }: HistoryRequest,
@@ -166,7 +165,7 @@ export const openCompanion = (
       })
       const place = { source: name, instrument, timeFrame, units }
       let latest = from - 1
-      const bars = yield* decodeLines(name, yield* get(`bars?${query}`), (line) =>
+      const lines = yield* decodeLines(name, yield* get(`bars?${query}`), (line) =>
         Either.flatMap(decodeBarLine(line), (message): Either.Either<Bar | null, string> => {
           const { openTime } = message
           if (openTime <= latest || openTime >= to) {
@@ -178,19 +177,20 @@ export const openCompanion = (
             : barOfMessage(place, message, { nowMs, receivedAt: null })
         })
       )
-      return bars.filter((bar) => bar !== null)
+      return lines.filter((line): line is ReadBar => Either.isLeft(line) || line.right !== null)
     })
 
     const history = (request: HistoryRequest) =>
       Stream.unwrap(
         Effect.map(Clock.currentTimeMillis, (nowMs) => {
+          const sift = sieve.ofHistory()
           const frameMs = toMs(request.timeFrame)
           const end = Math.min(request.to, nowMs)
           return Stream.paginateChunkEffect(request.from, (from) => {
             const to = Math.min(end, from + pageBarsMax * frameMs)
             if (from >= to) return Effect.succeed([Chunk.empty<Bar>(), Option.none<number>()] as const)
             return Effect.map(
-              page(request, from, to, nowMs),
+              Effect.flatMap(page(request, from, to, nowMs), sift),
               (bars) => [Chunk.unsafeFromArray(bars), Option.some(to)] as const
             )
           })
@@ -201,13 +201,17 @@ export const openCompanion = (
       name,
       kind: "companion",
       units: normalUnits,
-      instruments: Effect.flatMap(get("instruments"), (bytes) =>
-        decodeLines(name, bytes, decodeInstrumentLine)
+      // All of them or none: the others would be followed under a list that nobody has given.
+      instruments: get("instruments").pipe(
+        Effect.flatMap((bytes) => decodeLines(name, bytes, decodeInstrumentLine)),
+        Effect.map(Either.all),
+        Effect.flatMap(Either.mapLeft((reason) => sourceFailed(name, "malformed", reason)))
       ),
       history,
       live:
         liveUrl === undefined
           ? null
-          : (request) => pushedBars(name, (push) => listen(settings, liveUrl, token, request, push))
+          : (request) => pushedBars(name, sieve, (push) => listen(settings, liveUrl, token, request, push)),
+      refused: sieve.refused
     }
   })

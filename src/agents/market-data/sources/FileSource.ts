@@ -3,6 +3,7 @@ import { Chunk, Effect, Option, Stream } from "effect"
 import { type BarSeries, barAt } from "../../../market/BarSeries.ts"
 import type { Bar } from "../../../protocols/Bar.ts"
 import { breathe } from "../../../runtime/breathe.ts"
+import type { CalendarChoice } from "../../settings/MarketDataSettings.ts"
 import type { BarSource, HistoryRequest } from "../BarSource.ts"
 import type { SourceFailed } from "../errors.ts"
 import { readBarFile } from "../readBarFile.ts"
@@ -24,15 +25,21 @@ const positionOf = ({ openTime }: BarSeries, time: number): number => {
   return low
 }
 
-export const openFiles = (settings: FileSettings): Effect.Effect<BarSource, SourceFailed> =>
+/** @param calendar of their instruments, as for a run from files */
+export const openFiles = (
+  settings: FileSettings,
+  calendar: CalendarChoice
+): Effect.Effect<BarSource, SourceFailed> =>
   Effect.gen(function* () {
     const { files, name, refusedShareMax, symbols } = settings
+    let rowsRefused = 0
     const refused = (reason: string) => sourceFailed(name, "refused", reason)
     const series = new Map<string, BarSeries>()
     for (const { instrument, path } of files) {
       const named = instrument === undefined ? {} : { instrument }
-      const options = { path, ...named, symbols, refusedShareMax }
+      const options = { path, ...named, symbols, refusedShareMax, calendar }
       const read = yield* Effect.mapError(readBarFile(options), ({ message }) => refused(message))
+      rowsRefused += read.refused
       for (const one of read.series) {
         const key = `${one.instrument.id} ${one.timeFrame}`
         if (series.has(key)) return yield* refused(`${key} stands in more than one file`)
@@ -59,6 +66,7 @@ export const openFiles = (settings: FileSettings): Effect.Effect<BarSource, Sour
         ...new Map([...series.values()].map(({ instrument }) => [instrument.id, instrument])).values()
       ]),
       history,
-      live: null
+      live: null,
+      refused: () => rowsRefused
     }
   })

@@ -8,6 +8,7 @@ import type { TimeFrame } from "../../../protocols/TimeFrame.ts"
 import * as NatsMessages from "../../../runtime/NatsMessages.ts"
 import type { BarSource } from "../BarSource.ts"
 import type { SourceFailed } from "../errors.ts"
+import { makeBarSieve } from "./BarSieve.ts"
 import { readSecret, sourceFailed, withCredentials } from "./failure.ts"
 import { messageTaker, placesOf, pushedBars } from "./pushedBars.ts"
 import { listedInstrument, type NatsSettings, normalUnits } from "./SourceSettings.ts"
@@ -24,6 +25,7 @@ export const openNats = (settings: NatsSettings): Effect.Effect<BarSource, Sourc
     const { name, requestTimeoutMs, silentAfterMs, url } = settings
     const unavailable = ({ message }: { readonly message: string }) =>
       sourceFailed(name, "unavailable", message)
+    const sieve = makeBarSieve(name)
     return {
       name,
       kind: "nats",
@@ -31,7 +33,7 @@ export const openNats = (settings: NatsSettings): Effect.Effect<BarSource, Sourc
       instruments: Effect.succeed(settings.instruments.map(listedInstrument)),
       history: null,
       live: (request) =>
-        pushedBars(name, (push) =>
+        pushedBars(name, sieve, (push) =>
           Effect.gen(function* () {
             const places = placesOf(request, settings, barSubject)
             const lost = yield* NatsMessages.subscribe({
@@ -46,6 +48,7 @@ export const openNats = (settings: NatsSettings): Effect.Effect<BarSource, Sourc
               Effect.catchAll(lost, (error) => Effect.sync(() => push.fail(unavailable(error))))
             )
           })
-        )
+        ),
+      refused: sieve.refused
     }
   })

@@ -11,6 +11,7 @@ import type { InstrumentId } from "../../../protocols/Instrument.ts"
 import type { TimeFrame } from "../../../protocols/TimeFrame.ts"
 import type { BarSource } from "../BarSource.ts"
 import type { SourceFailed } from "../errors.ts"
+import { makeBarSieve } from "./BarSieve.ts"
 import { readSecret, reasonOf, sourceFailed, withCredentials } from "./failure.ts"
 import { messageTaker, placesOf, pushedBars } from "./pushedBars.ts"
 import { listedInstrument, normalUnits, type RedisSettings } from "./SourceSettings.ts"
@@ -82,6 +83,7 @@ const watch = (redis: Redis, { name, silentAfterMs }: RedisSettings): Effect.Eff
 export const openRedis = (settings: RedisSettings): Effect.Effect<BarSource, SourceFailed> =>
   Effect.map(readSecret(settings.name, settings.secretVariable), (secret): BarSource => {
     const { name, requestTimeoutMs } = settings
+    const sieve = makeBarSieve(name)
     return {
       name,
       kind: "redis",
@@ -89,7 +91,7 @@ export const openRedis = (settings: RedisSettings): Effect.Effect<BarSource, Sou
       instruments: Effect.succeed(settings.instruments.map(listedInstrument)),
       history: null,
       live: (request) =>
-        pushedBars(name, (push) =>
+        pushedBars(name, sieve, (push) =>
           Effect.gen(function* () {
             const places = placesOf(request, settings, barChannel)
             const take = yield* messageTaker(places, push)
@@ -110,6 +112,7 @@ export const openRedis = (settings: RedisSettings): Effect.Effect<BarSource, Sou
               Effect.catchAll(watch(redis, settings), (failure) => Effect.sync(() => push.fail(failure)))
             )
           })
-        )
+        ),
+      refused: sieve.refused
     }
   })

@@ -100,6 +100,7 @@ export const openSimulator = (settings: SimulatorSettings): Effect.Effect<BarSou
               })
             )
           })
-        )
+        ),
+      refused: () => 0
     }
   })

@@ -5,11 +5,11 @@
  * from end to end for want of a key is refused, and a writer's lock is not waited for in the database but outside.
  */
 import Database from "better-sqlite3"
-import { Chunk, Clock, Effect, Either, Option, Schedule, type Scope, Stream } from "effect"
-import type { Bar } from "../../../protocols/Bar.ts"
+import { Chunk, Clock, Effect, Option, Schedule, type Scope, Stream } from "effect"
 import { breathe } from "../../../runtime/breathe.ts"
 import type { BarSource, HistoryRequest } from "../BarSource.ts"
 import type { SourceFailed } from "../errors.ts"
+import { makeBarSieve, type ReadBar } from "./BarSieve.ts"
 import { closesAt, makeBar } from "./decodeBar.ts"
 import { reasonOf, sourceFailed } from "./failure.ts"
 import { listedInstrument, normalUnits, type SqliteSettings } from "./SourceSettings.ts"
@@ -81,16 +81,18 @@ export const openSqlite = (settings: SqliteSettings): Effect.Effect<BarSource, S
     }
     const select = yield* reading(() => database.prepare<[string, string, number, number], Row>(pageSql))
     const instruments = settings.instruments.map(listedInstrument)
+    const sieve = makeBarSieve(name)
 
     const history = ({ from, instrument, timeFrame, to }: HistoryRequest) =>
       Stream.unwrap(
         Effect.map(Clock.currentTimeMillis, (nowMs) => {
           const place = { source: name, instrument, timeFrame, units }
+          const sift = sieve.ofHistory()
           return Stream.paginateChunkEffect(
             from,
             Effect.fnUntraced(function* (since) {
               const rows = yield* reading(() => select.all(instrument.id, timeFrame, since, to))
-              const bars: Array<Bar> = []
+              const read: Array<ReadBar> = []
               let isOver = rows.length < pageRows
               for (const row of rows) {
                 const openTime = numberOf(row.open_time)
@@ -107,13 +109,13 @@ export const openSqlite = (settings: SqliteSettings): Effect.Effect<BarSource, S
                   volume: row.volume === null ? null : numberOf(row.volume),
                   revision: 0
                 }
-                const bar = makeBar(place, numbers, { nowMs, receivedAt: null })
-                if (Either.isLeft(bar)) return yield* sourceFailed(name, "malformed", bar.left)
-                bars.push(bar.right)
+                read.push(makeBar(place, numbers, { nowMs, receivedAt: null }))
               }
+              const bars = yield* sift(read)
               yield* breathe
-              const last = bars.at(-1)
-              const next = last === undefined || isOver ? Option.none() : Option.some(last.openTime + 1)
+              const last = rows.at(-1)
+              const next =
+                last === undefined || isOver ? Option.none() : Option.some(numberOf(last.open_time) + 1)
               return [Chunk.unsafeFromArray(bars), next] as const
             })
           )
@@ -126,6 +128,7 @@ export const openSqlite = (settings: SqliteSettings): Effect.Effect<BarSource, S
       units: normalUnits,
       instruments: Effect.succeed(instruments),
       history,
-      live: null
+      live: null,
+      refused: sieve.refused
     }
   })

@@ -2,8 +2,8 @@
  * The boundary that every bar from outside passes: sizes and depth are bounded before anything is parsed, numbers are
  * finite and fit together, units are converted, and an interval that has not closed yet is no bar.
  *
- * What can go wrong: the clock of the place runs ahead of ours. A bar may therefore close a little after now; one
- * that closes later is refused.
+ * What can go wrong: the clock of the place runs ahead of ours, or ours is slow. A bar may therefore close a while after
+ * now; one that closes later is refused, since a bar that is told while it still moves must not pass for a closed one.
  */
 import { Either, ParseResult, Schema } from "effect"
 import { closeTimeOf } from "../../../market/time/Calendar.ts"
@@ -18,9 +18,14 @@ export const barLimits = {
   /** Largest message of one bar. */
   messageBytesMax: 4_096,
   messageDepthMax: 4,
-  /** How much later than now, by our clock, a bar may close that the place calls closed. */
-  aheadMsMax: 2_000
+  /** How much later than now a bar may close that the place calls closed: a share of its time frame, within bounds. */
+  aheadShareMax: 0.25,
+  aheadMsMin: 2_000,
+  aheadMsMax: 60_000
 } as const
+
+const aheadMsOf = (frameMs: number): number =>
+  Math.min(Math.max(frameMs * barLimits.aheadShareMax, barLimits.aheadMsMin), barLimits.aheadMsMax)
 
 /** Latest time that a date can have. */
 const timeMax = 8_640_000_000_000_000
@@ -56,6 +61,10 @@ export interface Reading {
 export const closesAt = ({ instrument, timeFrame }: BarPlace, openTime: number): number =>
   closeTimeOf(instrument.calendar, toMs(timeFrame), openTime)
 
+/** Whether a bar of so many milliseconds can open at a time. */
+export const isOpenTime = (time: unknown, frameMs: number): time is number =>
+  Number.isSafeInteger(time) && Number(time) >= 0 && Number(time) <= timeMax - frameMs
+
 // Division by 100 gives the double nearest to the decimal; multiplication by 0.01 does not.
 const scaled = (value: number, factor: number): number => (factor < 1 ? value / (1 / factor) : value * factor)
 
@@ -79,12 +88,10 @@ export const makeBar = (
   const { openTime, revision } = numbers
   const wrong = (reason: string) => Either.left(`${instrument} at ${openTime}: ${reason}`)
   const frameMs = toMs(timeFrame)
-  if (!Number.isSafeInteger(openTime) || openTime < 0 || openTime > timeMax - frameMs) {
-    return wrong("the open time is no time in milliseconds")
-  }
+  if (!isOpenTime(openTime, frameMs)) return wrong("the open time is no time in milliseconds")
   const closeTime = closesAt(place, openTime)
-  if (closeTime > nowMs + barLimits.aheadMsMax) {
-    return wrong(`it closes ${Math.ceil(closeTime - nowMs)} ms from now`)
+  if (closeTime > nowMs + aheadMsOf(frameMs)) {
+    return wrong(`it closes ${Math.ceil(closeTime - nowMs)} ms from now, if the clock is right`)
   }
   const open = scaled(numbers.open, units.priceFactor)
   const high = scaled(numbers.high, units.priceFactor)

@@ -1,14 +1,16 @@
 // @ts-check
 /**
  * One exchange of ccxt, in a thread: to load ccxt, to make an exchange and to read all its markets takes a second in
- * which nothing else would go on. It answers calls one by one as they come; what it wants to fetch it asks for, since
- * answers are bounded and inspected before they are parsed. Its WebSockets are its own.
+ * which nothing else would go on. It answers calls as they come; what it wants to fetch it asks for and says for which
+ * call, since requests have a budget and a time limit, and answers are bounded and inspected before they are parsed. Its
+ * WebSockets are its own.
  *
  * What can go wrong: ccxt passes over a candle whose time it cannot read, and takes an answer of the wrong shape for
- * an empty list; the first is refused here, the second looks like a market without trades.
+ * an empty list; the first is handed on under a time that is none, the second looks like a market without trades.
  *
  * Threads are started from a file, and Node runs no TypeScript: hence JavaScript.
  */
+import { AsyncLocalStorage } from "node:async_hooks"
 import { parentPort, workerData } from "node:worker_threads"
 import * as ccxt from "ccxt"
 
@@ -18,7 +20,6 @@ import * as ccxt from "ccxt"
  * @property {boolean} webSocket
  * @property {ReadonlyArray<string>} marketTypes
  * @property {string | undefined} baseUrl
- * @property {number} timeoutMs of a request
  * @property {number} messageBytesMax of a message by WebSocket
  * @property {string | undefined} apiKey
  * @property {string | undefined} secret
@@ -53,10 +54,25 @@ import * as ccxt from "ccxt"
  * @property {{ readonly takes: {}, readonly gives: null }} close
  */
 /** @typedef {{ readonly status: number, readonly statusText: string, readonly headers: ReadonlyArray<[string, string]>, readonly bytes: Uint8Array }} Fetched */
-/** @typedef {{ readonly fetch: number, readonly url: string, readonly method: string | undefined, readonly headers: Record<string, string> | undefined, readonly body: string | undefined, readonly isLoading: boolean }} FetchRequest */
+/**
+ * What is to be fetched, and for which call; null where it is for all of them or none.
+ * @typedef {{ readonly fetch: number, readonly call: number | null, readonly url: string, readonly method: string | undefined, readonly headers: Record<string, string> | undefined, readonly body: string | undefined, readonly isLoading: boolean }} FetchRequest
+ */
 
 /** Marks the options of a thread as its own. */
 export const threadOf = "conclave-ccxt"
+
+/** Requests are given up by whoever makes them. ccxt cannot be told to wait for ever, but for a month. */
+const timeoutMsMax = 2_147_483_647
+
+/** Stands for the open time of a candle that has none, so that ccxt does not leave it out. */
+const noOpenTime = Number.MAX_SAFE_INTEGER
+
+/**
+ * The call that something is done for.
+ * @type {AsyncLocalStorage<number | null>}
+ */
+const callOf = new AsyncLocalStorage()
 
 /** What was found before ccxt could, in our words. */
 class Refused extends Error {
@@ -116,14 +132,14 @@ const redirected = (addresses, base) => {
  * @param {(request: Omit<FetchRequest, "fetch">) => Promise<Fetched>} fetched
  */
 const create = async (options, fetched) => {
-  const { apiKey, baseUrl, exchange, marketTypes, messageBytesMax, secret, timeoutMs, webSocket } = options
+  const { apiKey, baseUrl, exchange, marketTypes, messageBytesMax, secret, webSocket } = options
   if (!Object.hasOwn(ccxt.exchanges, exchange) || (webSocket && !Object.hasOwn(ccxt.pro, exchange))) {
     throw refuse(`ccxt knows no exchange "${exchange}"${webSocket ? " by WebSocket" : ""}`)
   }
   const classes = webSocket ? ccxt.pro : ccxt.exchanges
   /** @type {import("ccxt").Exchange} */
   const api = new classes[/** @type {"binance"} */ (exchange)]({
-    timeout: timeoutMs,
+    timeout: timeoutMsMax,
     // Beside the node's budget it counts what a request weighs by the rules of the venue.
     enableRateLimit: true,
     enableLastHttpResponse: false,
@@ -144,8 +160,8 @@ const create = async (options, fetched) => {
   const parse = api.parseOHLCV.bind(api)
   api.parseOHLCV = (candle, market) => {
     const parsed = parse(candle, market)
-    if (Number.isSafeInteger(parsed[0])) return parsed
-    throw new Refused({ kind: "malformed", reason: "a candle has no open time", retryAfterMs: null })
+    if (!Number.isSafeInteger(parsed[0])) parsed[0] = noOpenTime
+    return parsed
   }
   api.fetchImplementation = async (
     /** @type {string} */ url,
@@ -156,7 +172,9 @@ const create = async (options, fetched) => {
     }
   ) => {
     const isLoading = api.markets === undefined
-    const { bytes, ...answer } = await fetched({ url, method, headers, body, isLoading })
+    // All calls wait for the markets.
+    const call = isLoading ? null : (callOf.getStore() ?? null)
+    const { bytes, ...answer } = await fetched({ call, url, method, headers, body, isLoading })
     return new Response(bytes.length === 0 ? null : bytes, {
       status: answer.status,
       statusText: answer.statusText,
@@ -217,7 +235,8 @@ const watch = (api, symbol, timeFrame) => {
       watch.wake()
     }
   }
-  listen().catch((cause) => {
+  // It goes on when the call that began it has been answered.
+  callOf.run(null, listen).catch((cause) => {
     watch.failed = { cause }
     watch.wake()
   })
@@ -290,7 +309,7 @@ if (parentPort !== null && workerData?.[threadOf] !== undefined) {
   port.on("message", ({ answer: fetchAnswer, failure, fetch, id, ...call }) => {
     if (fetch === undefined) {
       api
-        .then((api) => answer(api, call))
+        .then((api) => callOf.run(id, () => answer(api, call)))
         .then(
           (value) => port.postMessage({ id, value }),
           (cause) => port.postMessage({ id, failure: failureOf(cause) })

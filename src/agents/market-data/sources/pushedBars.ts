@@ -10,6 +10,7 @@ import type { TimeFrame } from "../../../protocols/TimeFrame.ts"
 import { Limits } from "../../../protocols/wire/Limits.ts"
 import type { BarRequest } from "../BarSource.ts"
 import type { SourceFailed } from "../errors.ts"
+import type { BarSieve, ReadBar } from "./BarSieve.ts"
 import { type BarPlace, decodeBar } from "./decodeBar.ts"
 import { sourceFailed } from "./failure.ts"
 import type { UnitSettings } from "./SourceSettings.ts"
@@ -18,7 +19,7 @@ import type { UnitSettings } from "./SourceSettings.ts"
 const waitingMax = 2 * Limits.barsPerEventMax
 
 export interface Push {
-  readonly bar: (bar: Bar) => void
+  readonly read: (read: ReadBar) => void
   /** Ends the stream after what was pushed before. */
   readonly fail: (failure: SourceFailed) => void
 }
@@ -26,26 +27,27 @@ export interface Push {
 /** Opens a connection that lives as long as the stream and pushes into it. */
 export const pushedBars = (
   source: string,
+  sieve: BarSieve,
   open: (push: Push) => Effect.Effect<void, SourceFailed, Scope.Scope>
-): Stream.Stream<Bar, SourceFailed> =>
-  Stream.unwrapScoped(
-    Effect.gen(function* () {
-      const mailbox = yield* Effect.acquireRelease(
-        Mailbox.make<Bar, SourceFailed>({ capacity: waitingMax, strategy: "dropping" }),
-        (mailbox) => mailbox.shutdown
-      )
-      const fail = (failure: SourceFailed) => void mailbox.unsafeDone(Exit.fail(failure))
-      yield* open({
-        bar: (bar) => {
-          if (!mailbox.unsafeOffer(bar)) {
-            fail(sourceFailed(source, "unavailable", `${waitingMax} bars wait for their reader`))
-          }
-        },
-        fail
-      })
-      return Mailbox.toStream(mailbox)
+): Stream.Stream<Bar, SourceFailed> => {
+  const pushed = Effect.gen(function* () {
+    const mailbox = yield* Effect.acquireRelease(
+      Mailbox.make<ReadBar, SourceFailed>({ capacity: waitingMax, strategy: "dropping" }),
+      (mailbox) => mailbox.shutdown
+    )
+    const fail = (failure: SourceFailed) => void mailbox.unsafeDone(Exit.fail(failure))
+    yield* open({
+      read: (read) => {
+        if (!mailbox.unsafeOffer(read)) {
+          fail(sourceFailed(source, "unavailable", `${waitingMax} bars wait for their reader`))
+        }
+      },
+      fail
     })
-  )
+    return Mailbox.toStream(mailbox)
+  })
+  return sieve.ofLive(Stream.unwrapScoped(pushed))
+}
 
 /** Takes the messages of places (channels, subjects) by the name of the place; what comes from elsewhere is passed over. */
 export const messageTaker = (
@@ -56,10 +58,8 @@ export const messageTaker = (
     const place = places.get(name)
     if (place === undefined) return
     const nowMs = clock.unsafeCurrentTimeMillis()
-    Either.match(decodeBar(place, message, { nowMs, receivedAt: nowMs }), {
-      onLeft: (reason) => push.fail(sourceFailed(place.source, "malformed", `${name}: ${reason}`)),
-      onRight: push.bar
-    })
+    const read = decodeBar(place, message, { nowMs, receivedAt: nowMs })
+    push.read(Either.mapLeft(read, (reason) => `${name}: ${reason}`))
   })
 
 /** The places of a request by their names. */

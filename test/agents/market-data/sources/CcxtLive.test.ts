@@ -3,7 +3,7 @@ import { Effect, Fiber, Queue, TestClock } from "effect"
 import { kline } from "../../../support/standInExchange.ts"
 import { answer } from "../../../support/standInServer.ts"
 import { at, klineRequests, klines, minutesOf, setUp } from "./exchange.ts"
-import { asleepUntil, bitcoin, ether, liveOf, until } from "./sources.ts"
+import { asleepUntil, bitcoin, ether, historyOf, liveOf, until } from "./sources.ts"
 
 describe("live bars of an exchange that is asked at each close", () => {
   const delayMs = 1_000
@@ -86,6 +86,60 @@ describe("live bars of an exchange that is asked at each close", () => {
     })
   )
 
+  it.scoped("go on counting revisions when they are asked for again", () =>
+    Effect.gen(function* () {
+      const { bars, ended, exchange, source } = yield* setUpLive
+      yield* take(bars, 5)
+      yield* Fiber.interrupt(ended)
+      const correct = (close: number) =>
+        exchange.setKlines(
+          "BTCUSDT",
+          klines(0, 11).map((one) => (one[0] === at(8) ? kline(at(8), close) : one))
+        )
+      for (const [close, revision] of [
+        [2_000, 1],
+        [3_000, 2],
+        [3_000, 2]
+      ] as const) {
+        correct(close)
+        const again = yield* liveOf(source)
+        const told = [...(yield* Queue.takeBetween(again.bars, 5, 5))]
+        expect(told.map(({ openTime, revision }) => [(openTime - at(0)) / 60_000, revision])).toEqual(
+          [5, 6, 7, 8, 9].map((minute) => [minute, minute === 8 ? revision : 0])
+        )
+        yield* Fiber.interrupt(again.ended)
+      }
+      expect((yield* historyOf(source, 7, 10)).map(({ revision }) => revision)).toEqual([0, 2, 0])
+    })
+  )
+
+  it.scoped("count a candle without a time once, and not with every poll that it is in", () =>
+    Effect.gen(function* () {
+      const { bars, exchange, source } = yield* setUpLive
+      yield* take(bars, 5)
+      const polls = (untimed: number, count: number) =>
+        exchange.fail(
+          ...Array.from({ length: count }, () =>
+            answer(JSON.stringify([...klines(6, 10), ...Array.from({ length: untimed }, () => "none")]))
+          )
+        )
+      polls(2, 5)
+      for (let second = 0; second < 5; second++) {
+        yield* asleepUntil(at(11) + delayMs + second * 1_000)
+        yield* TestClock.setTime(at(11) + delayMs + second * 1_000)
+      }
+      yield* asleepUntil(at(12) + delayMs)
+      expect(source.refused()).toBe(2)
+      polls(3, 1)
+      exchange.setKlines("BTCUSDT", klines(0, 13))
+      yield* TestClock.setTime(at(12) + delayMs)
+      yield* asleepUntil(at(12) + delayMs + 1_000)
+      expect(source.refused()).toBe(3)
+      yield* TestClock.adjust("1 second")
+      expect(yield* take(bars, 2)).toEqual([10, 11])
+    })
+  )
+
   it.scoped("end with the failure of a request", () =>
     Effect.gen(function* () {
       const { bars, ended, exchange } = yield* setUpLive
@@ -129,15 +183,41 @@ describe("live bars of an exchange by WebSocket", () => {
     })
   )
 
-  it.scopedLive("end with a candle that is none", () =>
-    Effect.gen(function* () {
-      const { exchange, source } = yield* setUp(100, { webSocket: true })
-      const { ended } = yield* liveOf(source)
-      yield* Queue.take(exchange.received)
-      yield* exchange.tell("BTCUSDT", "1m", [at(20), "NaN", "2", "1", "1", "3"])
-      yield* exchange.tell("BTCUSDT", "1m", kline(at(21), 100))
-      expect(yield* Fiber.join(ended)).toMatchObject({ kind: "malformed" })
-    })
+  it.scopedLive(
+    "are over when the next candle has begun, even if the clock of the exchange lags behind it",
+    () =>
+      Effect.gen(function* () {
+        const { exchange, source } = yield* setUp(100, { webSocket: true })
+        exchange.setTime(at(21) - 30_000)
+        const { bars } = yield* liveOf(source)
+        yield* Queue.take(exchange.received)
+        yield* exchange.tell("BTCUSDT", "1m", kline(at(20), 100))
+        yield* exchange.tell("BTCUSDT", "1m", kline(at(21), 101))
+        expect(yield* Queue.take(bars)).toMatchObject({ openTime: at(20), closeTime: at(21), close: 100 })
+      })
+  )
+
+  it.scopedLive(
+    "go on after a candle that is none, or lies in the far future, and end when there are too many",
+    () =>
+      Effect.gen(function* () {
+        const { exchange, source } = yield* setUp(100, { webSocket: true })
+        const { bars, ended } = yield* liveOf(source)
+        yield* Queue.take(exchange.received)
+        const tell = (minute: number, open: string) =>
+          exchange.tell("BTCUSDT", "1m", [at(minute), open, "9", "1", "2", "3"])
+        yield* tell(20, "NaN")
+        yield* until(
+          Effect.zipRight(tell(1_000_000, "2"), Effect.sync(source.refused)),
+          (refused) => refused > 0
+        )
+        yield* tell(21, "2")
+        yield* tell(22, "2")
+        expect(yield* Queue.take(bars)).toMatchObject({ openTime: at(21), open: 2 })
+        expect(source.refused()).toBeGreaterThan(1)
+        for (let minute = 23; minute < 40; minute++) yield* tell(minute, "-1")
+        expect(yield* Fiber.join(ended)).toMatchObject({ kind: "malformed" })
+      })
   )
 
   it.scopedLive("end with a message that is too large", () =>

@@ -1,6 +1,5 @@
 import { describe, expect, it, layer } from "@effect/vitest"
-import { Context, Effect, Layer, Stream } from "effect"
-import type { RateBudget } from "../../../../src/agents/market-data/RateBudget.ts"
+import { ConfigProvider, Context, Effect, Layer, Stream } from "effect"
 import { InstrumentId } from "../../../../src/protocols/Instrument.ts"
 import { TimeFrame } from "../../../../src/protocols/TimeFrame.ts"
 import { kline, type StandInExchange, standInExchange } from "../../../support/standInExchange.ts"
@@ -159,24 +158,22 @@ layer(shared, { excludeTestServices: true })("history of an exchange", (it) => {
   )
 })
 
-describe("the requests to an exchange", () => {
-  it.scopedLive("are each within the budget, and go by one connection", () =>
+describe("the secret of an exchange", () => {
+  const openWith = (secret: string) =>
     Effect.gen(function* () {
-      let permits = 0
-      const counting: RateBudget = {
-        withPermit: (request) =>
-          Effect.zipRight(
-            Effect.sync(() => {
-              permits++
-            }),
-            request
-          )
+      const exchange = yield* standInExchange
+      yield* open(settings(exchange, { secretVariable: "FEED_SECRET" }))
+    }).pipe(Effect.withConfigProvider(ConfigProvider.fromMap(new Map([["FEED_SECRET", secret]]))))
+
+  it.scopedLive("is refused without its key or its secret, and never repeated", () =>
+    Effect.gen(function* () {
+      for (const half of ["open-sesame", "open-sesame:", ":open-sesame"]) {
+        const error = yield* Effect.flip(openWith(half))
+        expect(error).toMatchObject({ kind: "refused", source: "main" })
+        expect(error.message).toContain("KEY:SECRET")
+        expect(JSON.stringify(error)).not.toContain("sesame")
       }
-      const { exchange, source } = yield* setUp(1_300, {}, counting)
-      yield* historyOf(source, 0, 1_200)
-      // The markets, the time and two pages.
-      expect([permits, exchange.requests.length]).toEqual([4, 4])
-      expect(exchange.connections()).toBe(1)
+      yield* openWith("key:secret:with:colons")
     })
   )
 })
@@ -204,19 +201,30 @@ layer(shared, { excludeTestServices: true })("an exchange that fails", (it) => {
     ["answers with nothing", answer(""), "malformed"],
     ["never ends its answer", endless, "malformed"],
     ["nests its answer deeply", answer("[".repeat(100_000)), "malformed"],
-    ["poisons its answer", answer('[{"__proto__":{"polluted":1}}]'), "malformed"],
-    ["answers with other things", answer('["a","b"]'), "malformed"],
-    ["leaves prices out", answer(`[[${at(1)}]]`), "malformed"],
-    ["has a price of NaN", answer(JSON.stringify([[at(1), "NaN", "2", "1", "1.5", "3"]])), "malformed"],
-    [
-      "has a price beyond numbers",
-      answer(JSON.stringify([[at(1), "1e999", "2", "1", "1.5", "3"]])),
-      "malformed"
-    ],
-    ["has a price of nothing", answer(JSON.stringify([[at(1), "0", "2", "0", "1.5", "3"]])), "malformed"],
-    ["has a low above its high", answer(JSON.stringify([[at(1), "1", "1", "2", "1", "3"]])), "malformed"],
-    ["has a negative volume", answer(JSON.stringify([[at(1), "1", "2", "1", "1", "-3"]])), "malformed"]
+    ["poisons its answer", answer('[{"__proto__":{"polluted":1}}]'), "malformed"]
   ]
+  const strange: ReadonlyArray<readonly [what: string, rows: string]> = [
+    ["are other things", '["a"]'],
+    ["have no prices", `[[${at(1)}]]`],
+    ["have a price of NaN", JSON.stringify([[at(1), "NaN", "2", "1", "1.5", "3"]])],
+    ["have a price beyond numbers", JSON.stringify([[at(1), "1e999", "2", "1", "1.5", "3"]])],
+    ["have a price of nothing", JSON.stringify([[at(1), "0", "2", "0", "1.5", "3"]])],
+    ["have a low above the high", JSON.stringify([[at(1), "1", "1", "2", "1", "3"]])],
+    ["have a negative volume", JSON.stringify([[at(1), "1", "2", "1", "1", "-3"]])]
+  ]
+  it.effect("has its strange candles refused, counted, and none of them given", () =>
+    Effect.gen(function* () {
+      const { exchange, source } = yield* Shared
+      for (const [what, rows] of strange) {
+        const before = source.refused()
+        exchange.fail(answer(rows))
+        const given = minutesOf(yield* historyOf(source, 1, 2))
+        expect([what, given, source.refused() - before]).toEqual([what, [], 1])
+        expect(minutesOf(yield* historyOf(source, 1, 2))).toEqual([1])
+      }
+    })
+  )
+
   it.effect("says how, whatever it does, and is read again when it is well", () =>
     Effect.gen(function* () {
       const running = yield* Shared

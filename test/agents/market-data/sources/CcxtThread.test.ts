@@ -5,7 +5,7 @@ import { vi } from "vitest"
 import { openThread } from "../../../../src/agents/market-data/sources/CcxtThread.ts"
 import { standInExchange } from "../../../support/standInExchange.ts"
 import { stall } from "../../../support/standInServer.ts"
-import { startTime, until } from "./sources.ts"
+import { startTime, unlimited, until } from "./sources.ts"
 
 const workers = vi.hoisted((): Array<Worker> => [])
 vi.mock("node:worker_threads", async (original) => {
@@ -34,7 +34,7 @@ const candles = { symbol: "BTC/USDT", timeFrame: "1m", since: startTime, count: 
 const setUp = Effect.gen(function* () {
   const exchange = yield* standInExchange
   exchange.setTime(startTime)
-  const thread = yield* openThread("main", { ...options, baseUrl: exchange.url })
+  const thread = yield* openThread("main", { ...options, baseUrl: exchange.url }, unlimited)
   return { exchange, thread }
 })
 

@@ -90,11 +90,20 @@ describe("history of a companion", () => {
     ["answers with a list", JSON.stringify([message(0)]), "malformed"],
     ["nests its answer", "[".repeat(2_000), "malformed"],
     ["cuts its answer off", JSON.stringify(message(0)).slice(0, -5), "malformed"],
-    ["gives another instrument", linesOf([message(0, { instrument: ether.id })]), "malformed"],
-    ["gives what was not asked for", linesOf([message(7)]), "malformed"],
-    ["gives bars out of order", linesOf([message(2), message(1)]), "malformed"],
-    ["gives a bar twice", linesOf([message(2), message(2)]), "malformed"]
+    ["cuts its last line off", `${linesOf([message(0)])}{"instrument"`, "malformed"],
+    ["gives many lines that are no bars", "{}\n".repeat(11) + linesOf([message(1)]), "malformed"]
   ]
+  it.scopedLive("is without what was not asked for, or is of another instrument", () =>
+    Effect.gen(function* () {
+      const { fail, source } = yield* setUp()
+      fail(linesOf([message(7)]), linesOf([message(0, { instrument: ether.id })]))
+      expect(yield* historyOf(source, 0, 5)).toEqual([])
+      expect(yield* historyOf(source, 0, 5)).toEqual([])
+      expect(source.refused()).toBe(2)
+      expect((yield* historyOf(source, 0, 5)).length).toBe(5)
+    })
+  )
+
   for (const [what, fault, kind] of cases) {
     it.scopedLive(`fails when the service ${what}: ${kind}`, () =>
       Effect.gen(function* () {
@@ -107,6 +116,25 @@ describe("history of a companion", () => {
       })
     )
   }
+
+  it.scopedLive("comes without lines that are no bars, out of order or there twice, which are counted", () =>
+    Effect.gen(function* () {
+      const { fail, source } = yield* setUp()
+      const odd = [
+        message(0),
+        "hello",
+        message(2),
+        message(1),
+        message(2),
+        message(3, { open: -1 }),
+        message(4)
+      ]
+      fail(linesOf(odd))
+      const bars = yield* historyOf(source, 0, 5)
+      expect(bars.map(({ openTime }) => (openTime - startTime) / minuteMs)).toEqual([0, 2, 4])
+      expect(source.refused()).toBe(4)
+    })
+  )
 
   it.scopedLive("is asked for with the token that a variable holds", () =>
     Effect.gen(function* () {
@@ -127,7 +155,7 @@ describe("live bars of a companion", () => {
     const { server, source } = yield* setUp(more)
     const live = yield* liveOf(source)
     const hello: unknown = JSON.parse(yield* Queue.take(server.received))
-    return { hello, server, ...live }
+    return { hello, server, source, ...live }
   })
   const text = (minute: number, more: Readonly<Record<string, unknown>> = {}) =>
     JSON.stringify(message(minute, more))
@@ -149,7 +177,7 @@ describe("live bars of a companion", () => {
     })
   )
 
-  it.scopedLive("end with a message that is none", () =>
+  it.scopedLive("go on after a message that is none, and end when there are too many", () =>
     Effect.gen(function* () {
       const bad = [
         "hello",
@@ -158,11 +186,13 @@ describe("live bars of a companion", () => {
         `"${"x".repeat(2_000_000)}"`,
         text(0, { open: -1 })
       ]
-      for (const message of bad) {
-        const { ended, server } = yield* listen()
-        yield* server.send(message)
-        expect(yield* Fiber.join(ended)).toMatchObject({ kind: "malformed", source: "companion" })
-      }
+      const { bars, ended, server, source } = yield* listen()
+      for (const message of bad) yield* server.send(message)
+      yield* server.send(text(1))
+      expect(yield* Queue.take(bars)).toMatchObject({ openTime: startTime + minuteMs })
+      expect(source.refused()).toBe(bad.length)
+      for (let i = 0; i < 10; i++) yield* server.send("hello")
+      expect(yield* Fiber.join(ended)).toMatchObject({ kind: "malformed", source: "companion" })
     })
   )
 

@@ -1,9 +1,10 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Stream } from "effect"
+import { barsBetween, dayMs } from "../../../../src/market/time/Calendar.ts"
 import { TimeFrame } from "../../../../src/protocols/TimeFrame.ts"
 import { temporaryDirectory } from "../../../support/directory.ts"
 import { barsText, hourMs, longText, put, startTime } from "../files.ts"
-import { open } from "./sources.ts"
+import { open, unlimited } from "./sources.ts"
 
 const oneHour = TimeFrame.make("1h")
 const settings = (files: ReadonlyArray<unknown>, more: Readonly<Record<string, unknown>> = {}) => ({
@@ -50,6 +51,25 @@ describe("bars from files", () => {
       const nowhere = yield* Effect.flip(open(settings([{ path: `${directory}/nowhere.csv` }])))
       expect(nowhere).toMatchObject({ kind: "refused", source: "files" })
       expect(nowhere.message).toContain("there is no such file")
+    })
+  )
+
+  it.scopedLive("close by the calendar of the run, and leave out a day without a session", () =>
+    Effect.gen(function* () {
+      const days = Array.from({ length: 420 }, (_, day) => Date.UTC(2018, 0, 1) + day * dayMs)
+      const sessions = days.filter((time) => barsBetween("nyse", dayMs, time, time + dayMs) > 0)
+      const holiday = Date.UTC(2018, 10, 22)
+      const rows = [...sessions, holiday].sort((a, b) => a - b)
+      const text = ["date,close", ...rows.map((time) => `${new Date(time).toISOString().slice(0, 10)},100`)]
+      const path = put(yield* temporaryDirectory, "SPX_1d.csv", text.join("\n"))
+      const source = yield* open(settings([{ path }]), unlimited, "nyse")
+      const [instrument] = yield* source.instruments
+      if (instrument === undefined || source.history === null) throw new Error("there is no history")
+      expect(instrument.calendar).toBe("nyse")
+      const day = { instrument, timeFrame: TimeFrame.make("1d"), from: holiday, to: holiday + 2 * dayMs }
+      const bars = [...(yield* Stream.runCollect(source.history(day)))]
+      expect(bars.map(({ closeTime }) => closeTime)).toEqual([Date.UTC(2018, 10, 23, 18)])
+      expect(source.refused()).toBe(1)
     })
   )
 })

@@ -67,20 +67,18 @@ describe("bars from NATS", () => {
     })
   )
 
-  it.scopedLive("end with a message that is no bar of the subject", () =>
+  it.scopedLive("go on after messages that are no bars of the subject, and end when there are too many", () =>
     Effect.gen(function* () {
-      for (const text of [
-        "",
-        "[",
-        JSON.stringify(message(1, { timeFrame: "5m" })),
-        Buffer.alloc(500_000, 0x5b)
-      ]) {
-        const { ended, publish } = yield* setUp()
-        yield* publish(subject, text)
-        const error = yield* Fiber.join(ended)
-        expect(error).toMatchObject({ kind: "malformed", source: "subjects" })
-        expect(error.message).toContain(subject)
-      }
+      const bad = ["", "[", JSON.stringify(message(1, { timeFrame: "5m" })), Buffer.alloc(500_000, 0x5b)]
+      const { ended, next, publish, source } = yield* setUp()
+      for (const text of bad) yield* publish(subject, text)
+      yield* publish(subject, JSON.stringify(message(1)))
+      expect(yield* next).toMatchObject({ openTime: startTime + 60_000 })
+      expect(source.refused()).toBe(bad.length)
+      for (let i = 0; i < 10; i++) yield* publish(subject, "[")
+      const error = yield* Fiber.join(ended)
+      expect(error).toMatchObject({ kind: "malformed", source: "subjects" })
+      expect(error.message).toContain(subject)
     })
   )
 

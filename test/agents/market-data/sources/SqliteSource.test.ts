@@ -65,16 +65,22 @@ describe("bars from SQLite", () => {
     })
   )
 
-  it.scopedLive("are refused where they are none", () =>
+  it.scopedLive("are given without a row that is none, wherever it lies, and refused where many are", () =>
     Effect.gen(function* () {
       for (const value of [null, "text", Buffer.from("x"), -1, Number.POSITIVE_INFINITY]) {
         const { database, path } = yield* setUp(300)
-        database
-          .prepare("UPDATE bars SET close = ? WHERE open_time = ?")
-          .run(value, startTime + 290 * minuteMs)
+        const spoil = database.prepare("UPDATE bars SET close = ? WHERE open_time >= ? AND open_time < ?")
+        // The last of a page of 256 rows.
+        for (const minute of [0, 255, 290]) {
+          spoil.run(value, startTime + minute * minuteMs, startTime + (minute + 1) * minuteMs)
+        }
         const source = yield* open(settings(path))
-        expect((yield* historyOf(source, 0, 290)).length).toBe(290)
-        expect(yield* Effect.flip(historyOf(source, 0, 300))).toMatchObject({ kind: "malformed" })
+        expect((yield* historyOf(source, 0, 300)).length).toBe(297)
+        expect(source.refused()).toBe(3)
+        spoil.run(value, startTime + 100 * minuteMs, startTime + 111 * minuteMs)
+        const outcome = yield* Effect.either(Effect.map(historyOf(source, 0, 300), (bars) => bars.length))
+        expect(outcome).toMatchObject({ left: { kind: "malformed" } })
+        expect((yield* historyOf(source, 120, 300)).length).toBe(178)
       }
     })
   )

@@ -79,10 +79,20 @@ describe("a message of a bar", () => {
   })
 
   it("is refused as long as it has not closed, but for a little that clocks differ by", () => {
-    const closing = (aheadMs: number) =>
-      makeBar(place, { ...numbers, openTime: now.nowMs - minuteMs + aheadMs }, now)
-    expect(reason(closing(barLimits.aheadMsMax))).toBe("taken")
-    expect(reason(closing(barLimits.aheadMsMax + 1))).toContain("from now")
+    const isTaken = (frame: string, aheadMs: number) => {
+      const timeFrame = TimeFrame.make(frame)
+      const openTime = now.nowMs - toMs(timeFrame) + aheadMs
+      return reason(makeBar({ ...place, timeFrame }, { ...numbers, openTime }, now))
+    }
+    // A quarter of the time frame, between two seconds and a minute.
+    for (const [frame, aheadMs] of [
+      ["1s", 2_000],
+      ["1m", 15_000],
+      ["1h", 60_000]
+    ] as const) {
+      expect(isTaken(frame, aheadMs)).toBe("taken")
+      expect(isTaken(frame, aheadMs + 1)).toContain("from now")
+    }
   })
 
   it("is refused by size, depth and key before it is decoded", () => {

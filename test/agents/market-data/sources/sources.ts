@@ -5,6 +5,7 @@ import type { SourceFailed } from "../../../../src/agents/market-data/errors.ts"
 import type { RateBudget } from "../../../../src/agents/market-data/RateBudget.ts"
 import { openSource } from "../../../../src/agents/market-data/sources/openSource.ts"
 import { SourceSettings } from "../../../../src/agents/market-data/sources/SourceSettings.ts"
+import type { CalendarChoice } from "../../../../src/agents/settings/MarketDataSettings.ts"
 import type { Bar } from "../../../../src/protocols/Bar.ts"
 import { type Instrument, InstrumentId } from "../../../../src/protocols/Instrument.ts"
 import { TimeFrame } from "../../../../src/protocols/TimeFrame.ts"
@@ -58,10 +59,11 @@ export const unlimited: RateBudget = { withPermit: (request) => request }
 /** Opens a source by settings as they are written. */
 export const open = (
   settings: unknown,
-  budget: RateBudget = unlimited
+  budget: RateBudget = unlimited,
+  calendar: CalendarChoice = "auto"
 ): Effect.Effect<BarSource, SourceFailed, Scope.Scope> =>
   Effect.flatMap(Effect.orDie(Schema.decodeUnknown(SourceSettings)(settings)), (decoded) =>
-    openSource(decoded, budget)
+    openSource(decoded, budget, calendar)
   )
 
 /** History in minutes from the start. */
