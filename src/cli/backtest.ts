@@ -9,6 +9,7 @@ import { Clock, Effect, Option, Schema } from "effect"
 import { type Backtest, backtest } from "../agents/backtest/backtest.ts"
 import { differencesOf, RunCard } from "../agents/backtest/RunCard.ts"
 import { appendTrial, readTrials } from "../agents/backtest/TrialLedger.ts"
+import { trialFolder } from "../agents/training/trainingTrial.ts"
 import { writeWhole } from "../agents/training-host/wholeFile.ts"
 import { monotonicMs } from "../runtime/MonotonicClock.ts"
 import type { ParsedArguments } from "./arguments.ts"
@@ -20,7 +21,6 @@ import { checkOutput } from "./outputFile.ts"
 import { builtScripts } from "./processes.ts"
 import { renderBacktestReport } from "./report/BacktestReport.ts"
 import { loadSettings, projectRoot } from "./settings.ts"
-import { trialFolder } from "./trials.ts"
 
 interface BacktestArguments {
   readonly data: ReadonlyArray<string>
@@ -142,6 +142,10 @@ const run = (args: ParsedArguments, options: BacktestArguments) =>
       at: yield* Clock.currentTimeMillis,
       tell: (text) => note(`conclave: ${text}`)
     })
+    // Entered before anyone sees it. Run again, it is the trial that it was.
+    if (card === undefined && !trials.some(({ id }) => id === done.trial.id)) {
+      yield* appendTrial(trialFolder(loaded.value), done.trial)
+    }
     yield* write(options.report, reportOf(done))
     yield* write(options.card, Effect.succeed(`${JSON.stringify(done.card, null, 2)}\n`))
     const differences = card === undefined ? [] : differencesOf(card, done.card)
@@ -156,10 +160,6 @@ const run = (args: ParsedArguments, options: BacktestArguments) =>
         wallTimeMs: Math.round(now() - startedAt)
       })
     } else yield* show(done, (now() - startedAt) / 1_000)
-    // Run again, it is the trial that it was.
-    if (card === undefined && !trials.some(({ id }) => id === done.trial.id)) {
-      yield* appendTrial(trialFolder(loaded.value), done.trial)
-    }
     if (card === undefined) return
     if (differences.length > 0) {
       return yield* new UsageError({

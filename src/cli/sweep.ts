@@ -1,11 +1,11 @@
 /** `conclave sweep`: which lengths of a crossing rule were best, and whether that was more than luck. */
 import { Command, Options } from "@effect/cli"
 import { Clock, Effect } from "effect"
+import { nameTrial, sweptTrial, trialsBefore } from "../agents/backtest/crossingTrials.ts"
 import { type CrossingLengths, type Sweep, type SweptRule, sweepCrossings } from "../agents/backtest/sweep.ts"
-import { appendTrial, readTrials } from "../agents/backtest/TrialLedger.ts"
+import { appendTrials, readTrials } from "../agents/backtest/TrialLedger.ts"
 import { readBars } from "../agents/training/readBars.ts"
-import { trialId } from "../learning/evaluation/Trials.ts"
-import type { BarSeries } from "../market/BarSeries.ts"
+import { trialFolder } from "../agents/training/trainingTrial.ts"
 import { withoutLimits } from "../market/execution/Terms.ts"
 import { stepwise } from "../runtime/breathe.ts"
 import type { ParsedArguments } from "./arguments.ts"
@@ -13,7 +13,6 @@ import { UsageError } from "./errors.ts"
 import { percent, signedPercent } from "./format.ts"
 import { table, writeJson, writeLine } from "./output.ts"
 import { loadSettings, namedTimeFrame } from "./settings.ts"
-import { trialFolder } from "./trials.ts"
 
 interface SweepArguments {
   readonly data: string
@@ -60,13 +59,20 @@ const rulesOf = ({ fast, slow }: SweepArguments) =>
 const ratio = (value: number | null | undefined): string => (value == null ? "-" : value.toFixed(2))
 const nameOf = ({ fast, slow }: CrossingLengths): string => `${fast}/${slow}`
 
-const verdictOf = ({ deflated, effectiveTrials, overfitting, rules, walkForward }: Sweep): string => {
+const trialsSaid = ({ effectiveTrials, trialsBefore }: Sweep): string => {
+  const own = `${effectiveTrials} different ${effectiveTrials === 1 ? "rule" : "rules"}`
+  if (trialsBefore === 0) return own
+  return `${own} and ${trialsBefore} earlier ${trialsBefore === 1 ? "trial" : "trials"} on these bars`
+}
+
+const verdictOf = (sweep: Sweep): string => {
+  const { deflated, overfitting, rules, walkForward } = sweep
   const chance = percent(overfitting.probability, 0)
   const outside = ratio(walkForward.sharpes[0])
   const luck =
     deflated === null
       ? "it never traded"
-      : `the chance that it is above the best that ${effectiveTrials} different rules show by luck is ${percent(deflated.probability, 1)}`
+      : `the chance that it is above the best that ${trialsSaid(sweep)} show by luck is ${percent(deflated.probability, 1)}`
   return `The best of ${rules.length} rules: ${luck}; chosen before and traded after, a Sharpe ratio of ${outside}; probability of overfitting ${chance}.`
 }
 
@@ -87,9 +93,7 @@ const show = (sweep: Sweep) => {
     ["best", `${nameOf(best)}, Sharpe ${ratio(best.metrics.sharpe)}`],
     [
       "by luck",
-      deflated === null
-        ? "-"
-        : `${ratio(deflated.expectedMaximum)} of ${sweep.effectiveTrials} different rules`
+      deflated === null ? "-" : `Sharpe ${ratio(deflated.expectedMaximum)}, the best of ${trialsSaid(sweep)}`
     ],
     [
       "walk-forward",
@@ -101,6 +105,8 @@ const show = (sweep: Sweep) => {
       `${percent(overfitting.probability)} of ${overfitting.splits} splits; lost in ${percent(overfitting.lossProbability)}`
     ]
   ]
+  const rejections = rules.reduce((sum, rule) => sum + rule.rejections, 0)
+  if (rejections > 0) facts.push(["refused by the account", `${rejections} orders`])
   return [
     verdictOf(sweep),
     "",
@@ -109,21 +115,6 @@ const show = (sweep: Sweep) => {
     table(facts)
   ].join("\n")
 }
-
-/** @param on what the rules were run on, and on which terms */
-const trialsOf = (sweep: Sweep, series: BarSeries, on: Readonly<Record<string, unknown>>, at: number) =>
-  sweep.rules.map(({ fast, metrics, slow }) => ({
-    id: trialId({ rule: "crossing", fast, slow, ...on, instrument: series.instrument.id }),
-    kind: "crossing",
-    at,
-    timeFrame: series.timeFrame,
-    data: { from: series.openTime[0] as number, to: series.openTime.at(-1) as number },
-    sharpe: metrics.sharpePerBar,
-    observations: metrics.bars,
-    skewness: metrics.skewness,
-    kurtosis: metrics.kurtosis,
-    meta: []
-  }))
 
 const sweep = (args: ParsedArguments, options: SweepArguments) =>
   Effect.gen(function* () {
@@ -153,6 +144,11 @@ const sweep = (args: ParsedArguments, options: SweepArguments) =>
       return yield* new UsageError({ reason })
     }
     const terms = { ...withoutLimits(costs), ...limits }
+    const folder = trialFolder(loaded.value)
+    const ledger = yield* readTrials(folder)
+    const on = { digest, terms, startingCash }
+    const named = rules.map((rule) => nameTrial(series, rule, { on, shorting }))
+    const before = trialsBefore(ledger, named)
     const swept = yield* Effect.flatten(
       stepwise(
         sweepCrossings(series, {
@@ -161,20 +157,23 @@ const sweep = (args: ParsedArguments, options: SweepArguments) =>
           terms,
           startingCash,
           folds,
-          embargoBars: embargo
+          embargoBars: embargo,
+          before
         })
       )
     )
     const at = yield* Clock.currentTimeMillis
+    const known = new Set(ledger.map(({ id }) => id))
+    const trials = named.map((trial, i) => sweptTrial(trial, swept.rules[i] as SweptRule, at))
+    // What is not entered is not shown: a result that someone has seen was tried.
+    yield* appendTrials(
+      folder,
+      trials.filter(({ id }) => !known.has(id))
+    )
     const { overfitting, ...rest } = swept
     const { logits, ...judged } = overfitting
     const said = { type: "sweep", data, instrument: series.instrument.id, ...rest, overfitting: judged }
     yield* json ? writeJson(said) : writeLine(show(swept))
-    const folder = trialFolder(loaded.value)
-    const known = new Set((yield* readTrials(folder)).map(({ id }) => id))
-    for (const trial of trialsOf(swept, series, { digest, shorting, terms, startingCash }, at)) {
-      if (!known.has(trial.id)) yield* appendTrial(folder, trial)
-    }
   })
 
 export const sweepCommand = (args: ParsedArguments) =>

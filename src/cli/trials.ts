@@ -1,30 +1,24 @@
-/** Trials are entered beside the runs, of which retention keeps a few only. */
-import { join } from "node:path"
-import type { Settings } from "../agents/Settings.ts"
-import type { TrainedModel } from "../agents/training/TrainedModel.ts"
-import { type Trial, trialId } from "../learning/evaluation/Trials.ts"
+/** The trial that `conclave train` is. */
+import { Either } from "effect"
+import { checkModel } from "../agents/training/ModelFile.ts"
+import { networkManifestOf } from "../agents/training/networkManifest.ts"
+import { trainingTrial } from "../agents/training/trainingTrial.ts"
+import type { Trial } from "../learning/evaluation/Trials.ts"
 
-export const trialFolder = ({ node }: Settings): string => join(node.dataDirectory, "trials")
-
-/** A network that was trained and never traded: it counts, and says nothing of the spread of Sharpe ratios. */
-export const trainedTrial = (model: TrainedModel, at: number): Trial => {
-  const { data, horizonBars, sequence, timeFrame, training } = model
-  return {
-    id: trialId({
-      training,
-      sequence: { ...sequence, scaling: null },
-      horizonBars,
-      timeFrame,
-      file: data.digest
-    }),
-    kind: "network",
-    at,
-    timeFrame,
-    data: { from: data.from, to: data.knownTo },
-    sharpe: null,
-    observations: data.heldOutRows,
-    skewness: null,
-    kurtosis: null,
-    meta: [{ name: "rows", value: data.trainingRows }]
-  }
-}
+/**
+ * The one that a running agent would have entered of the same training. The left says why there is none, as the end of a
+ * sentence.
+ * @param knownTo when the last outcome was known that it was judged by
+ */
+export const trainedTrial = (
+  artefact: Uint8Array,
+  knownTo: number,
+  at: number
+): Either.Either<Trial, string> =>
+  Either.flatMap(checkModel(artefact), (model) => {
+    const { trained } = model
+    const manifest = trained === undefined ? undefined : networkManifestOf(model, trained, knownTo)
+    return trained === undefined || manifest === undefined
+      ? Either.left("the file does not say how it was trained")
+      : Either.right(trainingTrial({ manifest }, trained.data.heldOutFrom, at))
+  })

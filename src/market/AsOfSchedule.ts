@@ -33,6 +33,8 @@ export interface AsOfSchedule extends Iterable<AsOf> {
   readonly length: number
   /** Bars of all as-ofs together. */
   readonly bars: number
+  /** Bars of the as-ofs below an index, which is at most `length`. */
+  readonly barsBefore: (index: number) => number
   /** The as-of at an index; a `RangeError` outside [0, length). */
   readonly at: (index: number) => AsOf
   /** Close time of an as-of without its bars. */
@@ -165,6 +167,7 @@ export const makeAsOfSchedule = (
     timeFrame,
     length,
     bars: rowOf.length,
+    barsBefore: (index) => starts[index] ?? rowOf.length,
     at,
     closeTimeAt,
     *[Symbol.iterator]() {

@@ -58,6 +58,7 @@ describe("AsOfSchedule", () => {
     expect([merged.length, merged.bars, merged.timeFrame]).toEqual([5, 7, "1h"])
     expect(shown([merged.at(2)])).toEqual([[3, "A2", "B1"]])
     expect(merged.closeTimeAt(4)).toBe(6 * hour)
+    expect([0, 1, 2, 3, 4, 5].map(merged.barsBefore)).toEqual([0, 1, 3, 5, 6, 7])
   })
 
   it("makes bars that are known when they close", () => {

@@ -9,7 +9,6 @@ import { join } from "node:path"
 import { Effect, Schema } from "effect"
 import { Digest, Identifier, RunId } from "../../protocols/wire/Ids.ts"
 import { canonicalJson } from "../../protocols/wire/Json.ts"
-import type { AsOfRecord } from "./records.ts"
 
 export const RunCard = Schema.Struct({
   type: Schema.Literal("run-card"),
@@ -75,29 +74,6 @@ export const machine: Effect.Effect<RunCard["machine"]> = Effect.sync(() => ({
   architecture: arch(),
   processor: cpus()[0]?.model.trim() ?? "unknown"
 }))
-
-/** SHA-256 of every decision in order. */
-export const decisionsDigest = (records: ReadonlyArray<AsOfRecord>): string => {
-  const hash = createHash("sha256")
-  for (const { decisions } of records) {
-    for (const decision of decisions) hash.update(`${canonicalJson(decision)}\n`)
-  }
-  return hash.digest("hex")
-}
-
-/** Each version once, in the order in which they began to answer. */
-export const modelsOf = (records: ReadonlyArray<AsOfRecord>): RunCard["models"] => {
-  const found = new Map<string, RunCard["models"][number]>()
-  for (const { decisions } of records) {
-    for (const { modelVersions } of decisions) {
-      for (const model of modelVersions) {
-        const key = `${model.voter} ${model.version}`
-        if (!found.has(key)) found.set(key, model)
-      }
-    }
-  }
-  return [...found.values()]
-}
 
 /** What differs between a card and that of its repetition, by what has to be the same for the results to be. */
 export const differencesOf = (card: RunCard, again: RunCard): ReadonlyArray<string> => {

@@ -1,10 +1,10 @@
 /**
  * The trial ledger: a file of one JSON object a line, to which every trial is added and nothing else is ever done. Several
- * processes may add to it at once: a line is one write to a file that was opened for appending.
+ * processes may add to it at once: what one enters is one write to a file that was opened for appending.
  *
  * What can go wrong: a line that is no trial (TrialLedgerDamaged, with its number); more entries than are kept
- * (TrialLedgerFull); what the file system refuses (TrialLedgerFailed). A disk that takes only a part of a line leaves a torn
- * one; the next entry begins a line of its own, and who reads is told of the torn one.
+ * (TrialLedgerFull); what the file system refuses (TrialLedgerFailed). A disk that takes only a part of a write leaves a torn
+ * line; the next entry begins a line of its own, and who reads is told of the torn one.
  * Invariants: what was acknowledged is on disk, whole; entries come back in the order in which they were added. A last line
  * that has no end yet is another process's at work, and is not read before it is whole.
  */
@@ -64,14 +64,15 @@ const measureFile = async (file: FileHandle) => {
 
 const append = async (
   path: string,
-  line: Buffer,
+  entries: Buffer,
+  linesMax: number,
   entriesMax: number
 ): Promise<Either.Either<void, TrialLedgerFull | TrialLedgerFailed>> => {
   const file = await open(path, "a+", 0o600)
   try {
     const { isEnded, lines } = await measureFile(file)
-    if (lines >= entriesMax) return Either.left(new TrialLedgerFull({ path, entriesMax }))
-    const bytes = isEnded ? line : Buffer.concat([Buffer.of(lineEnd), line])
+    if (lines > linesMax) return Either.left(new TrialLedgerFull({ path, entriesMax }))
+    const bytes = isEnded ? entries : Buffer.concat([Buffer.of(lineEnd), entries])
     const { bytesWritten } = await file.write(bytes)
     if (bytesWritten < bytes.length) {
       const reason = `it took ${bytesWritten} of ${bytes.length} bytes`
@@ -84,22 +85,30 @@ const append = async (
   }
 }
 
-/** Enters a trial; once it returns the entry is on disk. */
-export const appendTrial = (
+/** Enters trials, all or none where there is no room for them; once it returns the entries are on disk. */
+export const appendTrials = (
   folder: string,
-  trial: Trial,
+  trials: ReadonlyArray<Trial>,
   entriesMax: number = trialLedgerLimits.entriesMax
 ): Effect.Effect<void, TrialLedgerFull | TrialLedgerFailed> =>
   Effect.suspend(() => {
+    if (trials.length === 0) return Effect.void
     const path = join(folder, trialLedgerName)
-    const line = Buffer.concat([stringifyToBytes(encode(trial)), Buffer.of(lineEnd)])
+    const lines = trials.flatMap((trial) => [stringifyToBytes(encode(trial)), Buffer.of(lineEnd)])
     return Effect.flatten(
       attempt(path, async () => {
         makeDirectory(folder)
-        return await append(path, line, entriesMax)
+        return await append(path, Buffer.concat(lines), entriesMax - trials.length, entriesMax)
       })
     )
   })
+
+/** Enters one trial. */
+export const appendTrial = (
+  folder: string,
+  trial: Trial,
+  entriesMax?: number
+): Effect.Effect<void, TrialLedgerFull | TrialLedgerFailed> => appendTrials(folder, [trial], entriesMax)
 
 const decodeLine = (path: string, line: number, bytes: Buffer): Either.Either<Trial, TrialLedgerDamaged> => {
   const damaged = (reason: string) => new TrialLedgerDamaged({ path, line, reason })

@@ -1,8 +1,8 @@
 /**
  * A backtest of the whole committee: the very agents in lock-step over bar files, then what their records come to.
  *
- * What can go wrong: files that cannot be read, a node that cannot go on, nothing left to trade behind the warm-up, and
- * an account that does not come out again from its records, which would be a bug of the broker's (LedgerDiffers).
+ * What can go wrong: files that cannot be read or are too long (capacity.ts), a node that cannot go on, nothing left to
+ * trade behind the warm-up, and an account that does not come out again from its records, which would be a bug of the broker's (LedgerDiffers).
  */
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -19,15 +19,18 @@ import { BrokerRpcs } from "../../protocols/rpc/BrokerRpcs.ts"
 import { contentHash } from "../../protocols/wire/Json.ts"
 import { Bus } from "../../runtime/Bus.ts"
 import { stepwise } from "../../runtime/breathe.ts"
+import { refusalLines } from "../market-data/refusalLines.ts"
 import type { NodeOptions, RunningNode } from "../Node.ts"
 import { callAgent, NodeContext } from "../NodeContext.ts"
 import { runSettings } from "../RunDirectory.ts"
 import type { Settings } from "../Settings.ts"
 import type { BacktestResult, Curve } from "./BacktestResult.ts"
 import { baselinesOf } from "./baselines.ts"
+import { capacityLimits, refuseTooLong } from "./capacity.ts"
 import { coursesOf } from "./courses.ts"
+import { type DecisionCounts, type KeptDecision, makeDecisionTally } from "./DecisionTally.ts"
 import { describePerformance } from "./performanceReport.ts"
-import { decisionsDigest, machine, modelsOf, programOf, type RunCard } from "./RunCard.ts"
+import { machine, programOf, type RunCard } from "./RunCard.ts"
 import { recompute, scaledCosts } from "./recompute.ts"
 import { type AsOfRecord, recordsOf } from "./records.ts"
 import { runToEnd } from "./runToEnd.ts"
@@ -66,11 +69,8 @@ export interface Backtest {
   readonly performance: Performance
   readonly card: RunCard
   readonly trial: Trial
-  readonly counts: {
+  readonly counts: DecisionCounts & {
     readonly barsRead: number
-    readonly decisions: number
-    readonly degraded: number
-    readonly abstentions: number
     readonly fills: number
     readonly fees: number
     readonly turnover: number
@@ -85,10 +85,13 @@ const temporaryFolder = Effect.acquireRelease(
   (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
 )
 
+type Records = ReadonlyArray<AsOfRecord<KeptDecision>>
+
 interface Ran {
   readonly run: RunningNode["run"]
   readonly feed: NonNullable<RunningNode["feed"]>
-  readonly records: ReadonlyArray<AsOfRecord>
+  readonly records: Records
+  readonly decided: Pick<RunCard, "models"> & { readonly counts: DecisionCounts; readonly digest: string }
   readonly ledger: string
   readonly fills: number
 }
@@ -115,32 +118,24 @@ const runCommittee = (options: BacktestOptions) =>
             Effect.provideService(Bus, node.bus),
             Effect.provideService(NodeContext, { ...context, settings: own })
           )
-          const records = yield* recordsOf(node.journal)
+          const tally = makeDecisionTally()
+          const records = yield* recordsOf(node.journal, tally.keep)
+          const decided = { counts: tally.counts(), digest: tally.digest(), models: tally.models() }
           const { feed, run } = node
           if (feed === undefined) return yield* Effect.dieMessage("a node with all agents has a feed")
-          return { run, feed, records, ledger: account.digest, fills: account.fills } satisfies Ran
+          const { digest: ledger, fills } = account
+          return { run, feed, records, decided, ledger, fills } satisfies Ran
         })
       )
     })
   )
 
-const countsOf = (records: ReadonlyArray<AsOfRecord>) => {
-  const decisions = records.flatMap((record) => record.decisions)
-  return {
-    barsRead: records.reduce((sum, { bars }) => sum + bars.length, 0),
-    decisions: decisions.length,
-    degraded: decisions.filter(({ degraded }) => degraded !== null).length,
-    abstentions: decisions.reduce(
-      (sum, { inputs }) => sum + inputs.answers.filter(({ _tag }) => _tag === "Abstention").length,
-      0
-    )
-  }
-}
+const barsReadOf = (records: Records) => records.reduce((sum, { bars }) => sum + bars.length, 0)
 
 /** As-ofs of the curves: the end of the warm-up, where they begin, then those that were traded. */
-const timesOf = (records: ReadonlyArray<AsOfRecord>, traded: ReadonlyArray<AsOfRecord>): Float64Array => {
+const timesOf = (records: Records, traded: Records): Float64Array => {
   const before = records[records.length - traded.length - 1]?.asOf
-  const first = traded[0] as AsOfRecord
+  const first = traded[0] as Records[number]
   const opening = Math.min(...first.bars.map(({ openTime }) => openTime))
   return Float64Array.from([before ?? Math.min(opening, first.asOf - 1), ...traded.map(({ asOf }) => asOf)])
 }
@@ -153,7 +148,11 @@ const calendarOf = (instruments: ReadonlyArray<Instrument>): Calendar =>
 export const backtest = (options: BacktestOptions) =>
   Effect.gen(function* () {
     const { programs, settings, tell } = options
-    const { feed, fills, ledger, records, run } = yield* runCommittee(options)
+    yield* refuseTooLong(settings, capacityLimits.keptBytesPerBar)
+    // The program as it is when it runs: whoever builds it anew meanwhile changes the files.
+    const program = yield* programOf(programs.root)
+    const { decided, feed, fills, ledger, records, run } = yield* runCommittee(options)
+    yield* Effect.forEach(refusalLines(feed), tell, { discard: true })
     const traded = records.filter(({ warmUp }) => !warmUp)
     if (traded.length === 0) return yield* new NothingTraded({ warmUp: records.length })
     yield* tell(`${records.length} as-ofs, ${records.length - traded.length} of them warm-up; judging`)
@@ -224,25 +223,31 @@ export const backtest = (options: BacktestOptions) =>
       type: "run-card",
       version: 1,
       run,
-      program: yield* programOf(programs.root),
+      program,
       machine: yield* machine,
       files: feed.files,
       seed: settings.run.seed,
       asOfs: {
         warmUp: records.length - traded.length,
         traded: traded.length,
-        from: (traded[0] as AsOfRecord).asOf,
-        to: (traded.at(-1) as AsOfRecord).asOf
+        from: (traded[0] as Records[number]).asOf,
+        to: (traded.at(-1) as Records[number]).asOf
       },
       settings: runSettings(settings),
-      models: modelsOf(records),
-      results: { decisions: decisionsDigest(records), ledger, fills }
+      models: decided.models,
+      results: { decisions: decided.digest, ledger, fills }
     }
     return {
       result: { run, times, startingEquity: startingCash, curves, instruments: coursesOf(traded) },
       performance,
       card,
       trial,
-      counts: { ...countsOf(records), fills, fees: own.fees, turnover: own.traded }
+      counts: {
+        ...decided.counts,
+        barsRead: barsReadOf(records),
+        fills,
+        fees: own.fees,
+        turnover: own.traded
+      }
     } satisfies Backtest
   })

@@ -1,14 +1,15 @@
 /** From the records of a run to what each instrument went through: its bars, its decisions, the weights of the pool. */
 import type { Bar } from "../../protocols/Bar.ts"
-import type { Decision } from "../../protocols/Decision.ts"
 import type { InstrumentId } from "../../protocols/Instrument.ts"
 import type { InstrumentCourse, TargetChange } from "./BacktestResult.ts"
+import type { KeptDecision } from "./DecisionTally.ts"
 import type { AsOfRecord } from "./records.ts"
 
 /** Decisions that leave what is held as it is. */
-const leavesAsIs = (strategy: Decision["strategy"]): boolean => strategy === "keep" || strategy === "degraded"
+const leavesAsIs = (strategy: KeptDecision["strategy"]): boolean =>
+  strategy === "keep" || strategy === "degraded"
 
-const changesOf = (decisions: ReadonlyArray<Decision>): ReadonlyArray<TargetChange> => {
+const changesOf = (decisions: ReadonlyArray<KeptDecision>): ReadonlyArray<TargetChange> => {
   const changes: Array<TargetChange> = []
   let target = 0
   for (const { action, key, strategy, targetExposure } of decisions) {
@@ -20,21 +21,25 @@ const changesOf = (decisions: ReadonlyArray<Decision>): ReadonlyArray<TargetChan
 }
 
 /** NaN where a member was not in the pool. */
-const weightsOf = (decisions: ReadonlyArray<Decision>): InstrumentCourse["weights"] => {
-  const members = new Set(decisions.flatMap(({ inputs }) => inputs.weights.map(({ member }) => member)))
-  return [...members].map((member) => ({
+const weightsOf = (decisions: ReadonlyArray<KeptDecision>): InstrumentCourse["weights"] => {
+  // One list for all decisions of the same pool: there are few.
+  const lists = new Set(decisions.map(({ members }) => members))
+  const names = new Set([...lists].flat())
+  return [...names].map((member) => ({
     member,
     values: Float64Array.from(
       decisions,
-      ({ inputs }) => inputs.weights.find((one) => one.member === member)?.weight ?? Number.NaN
+      ({ members, weights }) => weights[members.indexOf(member)] ?? Number.NaN
     )
   }))
 }
 
 /** @param records of what was traded, without the warm-up */
-export const coursesOf = (records: ReadonlyArray<AsOfRecord>): ReadonlyArray<InstrumentCourse> => {
+export const coursesOf = (
+  records: ReadonlyArray<AsOfRecord<KeptDecision>>
+): ReadonlyArray<InstrumentCourse> => {
   const bars = new Map<InstrumentId, Array<Bar>>()
-  const decisions = new Map<InstrumentId, Array<Decision>>()
+  const decisions = new Map<InstrumentId, Array<KeptDecision>>()
   const add = <A>(to: Map<InstrumentId, Array<A>>, instrument: InstrumentId, item: A) => {
     const before = to.get(instrument)
     if (before === undefined) to.set(instrument, [item])

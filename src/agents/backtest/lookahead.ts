@@ -2,7 +2,7 @@
  * Whether anything peeks: features and the whole committee are computed over a history and over the same history cut
  * off at some as-ofs, and everything they said up to there has to be the same.
  *
- * What can go wrong: a history too short to trade on; more decisions than can be held beside each other.
+ * What can go wrong: a history too short to trade on, or too long to be held twice (capacity.ts).
  */
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -12,14 +12,12 @@ import type { BarSeries } from "../../market/BarSeries.ts"
 import { stepwise } from "../../runtime/breathe.ts"
 import type { NodeOptions } from "../Node.ts"
 import type { Settings } from "../Settings.ts"
+import { capacityLimits, refuseTooLong } from "./capacity.ts"
 import { type FeaturePeek, featurePeeks } from "./featurePeeks.ts"
 import { type FeatureSet, featureSets } from "./featureSets.ts"
 import { peeksAt, type RecordPeek } from "./recordPeeks.ts"
 import { type AsOfRecord, recordsOf } from "./records.ts"
 import { runToEnd } from "./runToEnd.ts"
-
-/** Decisions of the whole history that are held to be compared with. */
-const decisionsMax = 100_000
 
 export class NothingToCompare extends Schema.TaggedError<NothingToCompare>()("NothingToCompare", {
   reason: Schema.String
@@ -79,7 +77,7 @@ const recordsUnder = (options: LookaheadOptions, marketData: Partial<Settings["m
           toStandardError: false,
           ...(tree === undefined ? {} : { tree })
         },
-        ({ journal }) => recordsOf(journal)
+        ({ journal }) => recordsOf(journal, (decision) => decision)
       )
     })
   )
@@ -104,17 +102,14 @@ const firstPeeks = (
 
 export const lookahead = (options: LookaheadOptions) =>
   Effect.gen(function* () {
-    const { tell } = options
+    const { settings, tell } = options
+    yield* refuseTooLong(settings, capacityLimits.comparedBytesPerBar)
     const whole = yield* recordsUnder(options, {})
     const traded = whole.filter(({ warmUp }) => !warmUp)
     const decisions = whole.reduce((sum, record) => sum + record.decisions.length, 0)
     yield* tell(`${whole.length} as-ofs, ${decisions} decisions`)
     if (traded.length <= options.cuts) {
       const reason = `only ${traded.length} as-ofs lie behind the warm-up of ${whole.length - traded.length}`
-      return yield* new NothingToCompare({ reason })
-    }
-    if (decisions > decisionsMax) {
-      const reason = `${decisions} decisions are more than ${decisionsMax}: take fewer bars by --from and --to`
       return yield* new NothingToCompare({ reason })
     }
     const cuts = Array.from({ length: options.cuts }, (_, i) => {

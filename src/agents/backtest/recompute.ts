@@ -11,6 +11,7 @@ import { consideration, exactPerTickLot } from "../../market/execution/Pricing.t
 import type { Terms } from "../../market/execution/Terms.ts"
 import type { CashFill } from "../../market/performance/RoundTrips.ts"
 import { type AccountEvent, Micro } from "../../protocols/Account.ts"
+import type { Decision } from "../../protocols/Decision.ts"
 import type { Instrument } from "../../protocols/Instrument.ts"
 import {
   type AccountState,
@@ -77,7 +78,7 @@ export interface RecomputeOptions {
 }
 
 export function* recompute(
-  records: ReadonlyArray<AsOfRecord>,
+  records: ReadonlyArray<AsOfRecord<Pick<Decision, "id" | "key" | "strategy" | "targetExposure">>>,
   instruments: ReadonlyArray<Instrument>,
   { account, currency, startingCash, terms, tradeExposureMin }: RecomputeOptions
 ): Steps<Recomputed> {

@@ -2,12 +2,12 @@
  * A sweep over the lengths of a crossing rule, and what its best is worth: the whole grid by the vectorised path, then the
  * best of it judged where it was not chosen, by walk-forward and by combinatorial cross-validation, both purged and
  * embargoed; the probability that the choice was luck; and its Sharpe ratio deflated by how many different rules there
- * were.
+ * were, those of earlier sweeps over the same bars included. Going from one choice to the next is paid for.
  *
  * What is chosen from are the returns of the equity of each rule, each over one bar: sample t is the return from the close of
  * bar t to that of bar t + 1, known there.
  *
- * What can go wrong: a grid without a rule, too few bars for the splits.
+ * What can go wrong: a rule whose every order the account refuses (OrdersRefused), too few bars for the splits.
  */
 import { Either } from "effect"
 import type { RowRefused } from "../../learning/errors.ts"
@@ -22,15 +22,20 @@ import type { LabelSpans } from "../../learning/evaluation/LabelSpans.ts"
 import { deflatedSharpe } from "../../learning/evaluation/SharpeStatistics.ts"
 import { type Fold, walkForward } from "../../learning/evaluation/Splits.ts"
 import { trialClusters } from "../../learning/evaluation/TrialClusters.ts"
+import type { Trial } from "../../learning/evaluation/Trials.ts"
 import type { Steps } from "../../learning/steps.ts"
 import type { BarSeries } from "../../market/BarSeries.ts"
 import { crossingTargets, runTargets } from "../../market/backtest/crossing.ts"
+import { oneWay } from "../../market/Costs.ts"
+import { carriedExposure } from "../../market/execution/TargetExposure.ts"
 import type { ExecutionRules } from "../../market/execution/Terms.ts"
 import { barsPerYear } from "../../market/performance/Annualisation.ts"
 import { type CurveMetrics, measureCurve } from "../../market/performance/CurveMetrics.ts"
 import { livedPoints, returnsOf } from "../../market/performance/EquityCurve.ts"
 import { closeTimeOf } from "../../market/time/Calendar.ts"
 import { toMs } from "../../protocols/TimeFrame.ts"
+import { OrdersRefused } from "./errors.ts"
+import { bestOn, followed, type RuleReturns, type Stretch, sharpeOn } from "./ruleReturns.ts"
 
 export interface CrossingLengths {
   readonly fast: number
@@ -46,10 +51,14 @@ export interface SweepOptions {
   /** Tests of the walk-forward, after a first training of as many samples as two of them. */
   readonly folds: number
   readonly embargoBars: number
+  /** Trials of rules like these on the same bars that are not of this grid, each once. */
+  readonly before: ReadonlyArray<Trial>
 }
 
 export interface SweptRule extends CrossingLengths {
   readonly fills: number
+  /** Orders that the account refused. */
+  readonly rejections: number
   readonly metrics: CurveMetrics
 }
 
@@ -68,98 +77,105 @@ export interface Sweep {
   readonly walkForward: OutOfSample
   readonly combinatorial: OutOfSample
   readonly overfitting: Overfitting
-  /** Different rules, and the chance that the best is better than what the best of so many shows by luck. */
+  /** Different rules of the grid, and trials of others on the same bars that were made before. */
   readonly effectiveTrials: number
-  readonly deflated: { readonly expectedMaximum: number; readonly probability: number } | null
+  readonly trialsBefore: number
+  /** The chance that the best is better than what the best of all these trials shows by luck. */
+  readonly deflated: {
+    readonly trials: number
+    readonly expectedMaximum: number
+    readonly probability: number
+  } | null
 }
 
-export type SweepRefused = RowRefused | SplitImpossible | OverfittingUnjudged
+export type SweepRefused = OrdersRefused | RowRefused | SplitImpossible | OverfittingUnjudged
 
 const groups = 6
 const testGroups = 2
 const cashMicro = 1e6
-
-/** Sharpe ratio a bar of some samples of a rule; 0 where nothing moved. */
-const sharpeOn = (returns: Float64Array, rule: number, rules: number, samples: Uint32Array): number => {
-  let sum = 0
-  let squares = 0
-  for (const sample of samples) {
-    const value = returns[sample * rules + rule] as number
-    sum += value
-    squares += value * value
-  }
-  const count = samples.length
-  const mean = sum / count
-  const variance = squares / count - mean * mean
-  return variance > 1e-18 ? mean / Math.sqrt(variance) : 0
-}
-
-/** Of rules that are equally good the first. */
-function* bestOn(returns: Float64Array, rules: number, samples: Uint32Array): Steps<number> {
-  let best = 0
-  let highest = Number.NEGATIVE_INFINITY
-  for (let rule = 0; rule < rules; rule++) {
-    yield
-    const sharpe = sharpeOn(returns, rule, rules, samples)
-    if (sharpe > highest) {
-      highest = sharpe
-      best = rule
-    }
-  }
-  return best
-}
+/** A millisecond or so of work. */
+const barsPerSlice = 10_000
 
 const samplesOf = (length: number): Uint32Array => Uint32Array.from({ length }, (_, i) => i)
 
-/** Returns of what was chosen, test by test, in the order of the tests. */
-const chosenReturns = (
-  returns: Float64Array,
-  rules: number,
-  tests: ReadonlyArray<{ readonly rule: number; readonly samples: Uint32Array }>
-): Float64Array =>
-  Float64Array.from(
-    tests.flatMap(({ rule, samples }) =>
-      Array.from(samples, (sample) => returns[sample * rules + rule] as number)
-    )
-  )
-
-const annualSharpe = (returns: Float64Array, perYear: number): number | null => {
-  if (returns.length < 2) return null
-  const sharpe = sharpeOn(returns, 0, 1, samplesOf(returns.length))
+/** What following these rules came to. */
+function* annualSharpe(of: RuleReturns, stretches: ReadonlyArray<Stretch>, perYear: number) {
+  const returns = yield* followed(of, stretches)
+  const own = { ...of, rules: 1, returns }
+  const sharpe = yield* sharpeOn(own, 0, samplesOf(returns.length))
   return sharpe === 0 ? null : sharpe * Math.sqrt(perYear)
+}
+
+/** Enters what a rule held and made. What is ruined earns nothing more. */
+function* enterRule(
+  { held, returns, rules }: RuleReturns,
+  rule: number,
+  sides: Int8Array,
+  made: Float64Array
+): Steps<void> {
+  for (let t = 0; t < made.length; t++) {
+    if (t % barsPerSlice === 0) yield
+    held[t * rules + rule] = sides[t] as number
+    returns[t * rules + rule] = made[t] as number
+  }
+}
+
+function* closeTimesOf({ instrument, openTime, timeFrame }: BarSeries): Steps<Float64Array> {
+  const frameMs = toMs(timeFrame)
+  const closes = new Float64Array(openTime.length)
+  for (let i = 0; i < closes.length; i++) {
+    if (i % barsPerSlice === 0) yield
+    closes[i] = closeTimeOf(instrument.calendar, frameMs, openTime[i] as number)
+  }
+  return closes
 }
 
 export function* sweepCrossings(
   series: BarSeries,
   options: SweepOptions
 ): Steps<Either.Either<Sweep, SweepRefused>> {
-  const { embargoBars, folds, rules, shorting, startingCash, terms } = options
+  const { before, embargoBars, folds, rules, shorting, startingCash, terms } = options
   const { instrument, openTime, timeFrame } = series
-  const frameMs = toMs(timeFrame)
   const perYear = barsPerYear(timeFrame, instrument.calendar)
   const samples = Math.max(openTime.length - 1, 0)
   const returns = new Float64Array(samples * rules.length)
+  const all = {
+    rules: rules.length,
+    returns,
+    held: new Int8Array(samples * rules.length),
+    oneWay: oneWay(terms.costs)
+  }
+  const exposure = carriedExposure(terms)
   const swept: Array<SweptRule> = []
   for (const [k, { fast, slow }] of rules.entries()) {
     yield
     const targets = crossingTargets(series, fast, slow, shorting)
+    yield
     const ran = yield* runTargets(series, targets, {
       startingCash,
       rules: terms,
-      exposure: 1,
+      exposure,
       withEquity: true
     })
+    if (ran.rejections > 0 && ran.fills === 0)
+      return Either.left(new OrdersRefused({ rule: `${fast}/${slow}`, orders: ran.rejections }))
     const equity = (ran.equityCurve ?? new Float64Array()).map((micro) => micro / cashMicro)
-    // What is ruined earns nothing more.
-    for (const [t, value] of returnsOf(livedPoints(equity)).entries()) returns[t * rules.length + k] = value
-    swept.push({ fast, slow, fills: ran.fills, metrics: measureCurve(equity, perYear) })
+    yield
+    const lived = livedPoints(equity)
+    yield
+    yield* enterRule(all, k, ran.sides ?? new Int8Array(), returnsOf(lived))
+    yield
+    swept.push({
+      fast,
+      slow,
+      fills: ran.fills,
+      rejections: ran.rejections,
+      metrics: measureCurve(equity, perYear)
+    })
   }
-  const closeAt = (bar: number) => closeTimeOf(instrument.calendar, frameMs, openTime[bar] as number)
-  const spans: LabelSpans = {
-    start: Float64Array.from({ length: samples }, (_, t) => closeAt(t)),
-    end: Float64Array.from({ length: samples }, (_, t) => closeAt(t + 1))
-  }
-  const embargoMs = embargoBars * frameMs
+  const closes = yield* closeTimesOf(series)
+  const spans: LabelSpans = { start: closes.subarray(0, samples), end: closes.subarray(1) }
+  const embargoMs = embargoBars * toMs(timeFrame)
   const namesOf = (chosen: ReadonlyArray<number>) => chosen.map((rule) => rules[rule] as CrossingLengths)
 
   const testLength = Math.max(1, Math.floor(samples / (folds + 2)))
@@ -170,15 +186,17 @@ export function* sweepCrossings(
     embargoMs
   })
   if (Either.isLeft(walked)) return Either.left(walked.left)
-  const tests: Array<{ readonly rule: number; readonly samples: Uint32Array }> = []
+  const tests: Array<Stretch> = []
   for (const { test, train } of walked.right) {
-    tests.push({ rule: yield* bestOn(returns, rules.length, train), samples: test })
+    yield
+    tests.push({ rule: yield* bestOn(all, train), samples: test })
   }
 
   const plan = combinatorialPlan(samples, { groups, testGroups })
   if (Either.isLeft(plan)) return Either.left(plan.left)
   const splits: Array<number> = []
   for (const split of plan.right.splits.keys()) {
+    yield
     const fold: Either.Either<Fold, RowRefused | SplitImpossible> = combinatorialFold(
       spans,
       plan.right,
@@ -186,7 +204,7 @@ export function* sweepCrossings(
       embargoMs
     )
     if (Either.isLeft(fold)) return Either.left(fold.left)
-    splits.push(yield* bestOn(returns, rules.length, fold.right.train))
+    splits.push(yield* bestOn(all, fold.right.train))
   }
   const paths = plan.right.paths.map((path) =>
     Array.from(path, (split, group) => {
@@ -202,7 +220,9 @@ export function* sweepCrossings(
   if (Either.isLeft(overfitting)) return Either.left(overfitting.left)
   const clusters = yield* trialClusters(returns, { trials: rules.length })
   if (Either.isLeft(clusters)) return Either.left(clusters.left)
-  const best = yield* bestOn(returns, rules.length, samplesOf(samples))
+  const pathSharpes: Array<number | null> = []
+  for (const path of paths) pathSharpes.push(yield* annualSharpe(all, path, perYear))
+  const best = yield* bestOn(all, samplesOf(samples))
   const chosen = swept[best] as SweptRule
   return Either.right({
     bars: openTime.length,
@@ -210,36 +230,46 @@ export function* sweepCrossings(
     best: chosen,
     walkForward: {
       chosen: namesOf(tests.map(({ rule }) => rule)),
-      sharpes: [annualSharpe(chosenReturns(returns, rules.length, tests), perYear)]
+      sharpes: [yield* annualSharpe(all, tests, perYear)]
     },
     combinatorial: {
       chosen: namesOf(splits),
-      sharpes: paths.map((path) => annualSharpe(chosenReturns(returns, rules.length, path), perYear))
+      sharpes: pathSharpes
     },
     overfitting: overfitting.right,
     effectiveTrials: clusters.right.clusters,
-    deflated: deflatedOf(swept, chosen, clusters.right.clusters, perYear)
+    trialsBefore: before.length,
+    deflated: deflatedOf(swept, before, chosen, clusters.right.clusters + before.length, perYear)
   })
+}
+
+/** With n - 1; 0 of fewer than two. */
+const varianceOf = (values: ReadonlyArray<number>): number => {
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length
+  const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0)
+  return values.length < 2 ? 0 : squares / (values.length - 1)
 }
 
 const deflatedOf = (
   swept: ReadonlyArray<SweptRule>,
+  before: ReadonlyArray<Trial>,
   { metrics }: SweptRule,
   trials: number,
   perYear: number
 ): Sweep["deflated"] => {
   const { bars, kurtosis, sharpePerBar, skewness } = metrics
   if (sharpePerBar === null || skewness === null || kurtosis === null) return null
-  const sharpes = swept.flatMap((rule) => rule.metrics.sharpePerBar ?? [])
-  const mean = sharpes.reduce((sum, sharpe) => sum + sharpe, 0) / sharpes.length
-  const squares = sharpes.reduce((sum, sharpe) => sum + (sharpe - mean) ** 2, 0)
-  const variance = sharpes.length < 2 ? 0 : squares / (sharpes.length - 1)
+  const own = swept.flatMap((rule) => rule.metrics.sharpePerBar ?? [])
+  const all = [...own, ...before.flatMap((trial) => trial.sharpe ?? [])]
+  // Earlier trials that lie close together make the best of this grid no better.
+  const variance = Math.max(varianceOf(own), varianceOf(all))
   const estimate = { sharpe: sharpePerBar, observations: bars, skewness, kurtosis }
   const judged: Either.Either<{ readonly benchmark: number; readonly probability: number }, SharpeUnjudged> =
     deflatedSharpe(estimate, { trials, variance })
   return Either.match(judged, {
     onLeft: () => null,
     onRight: ({ benchmark, probability }) => ({
+      trials,
       expectedMaximum: benchmark * Math.sqrt(perYear),
       probability
     })

@@ -118,6 +118,10 @@ const partBytesMax = Math.floor(Limits.payloadBytesMax * 0.7)
 /** As many decisions as fit into one event whatever they hold. */
 const decisionsSafeMax = 32
 
+/** Events that the rounds of so many as-ofs come to at most. The first part of one that is cut may hold outcomes alone. */
+export const roundEventsMax = (asOfs: number, decisions: number, instruments: number): number =>
+  instruments <= decisionsSafeMax ? asOfs : asOfs + Math.floor((2 * decisions) / decisionsSafeMax)
+
 /** Cuts a round so that each part fits into a message. The outcomes go with the first. */
 const inParts = (round: Omit<Round, "part" | "parts">): ReadonlyArray<Round> => {
   const { decisions, outcomes, ...common } = round

@@ -22,6 +22,7 @@ import type { Steps } from "../steps.ts"
 import { combinationCount, combinations } from "./Combinations.ts"
 import { checkCount, refuseNumbers } from "./checks.ts"
 import { EvaluationInvalid, OverfittingUnjudged } from "./errors.ts"
+import { sharpeOfSums } from "./SharpeStatistics.ts"
 
 export interface OverfittingOptions {
   readonly strategies: number
@@ -59,7 +60,7 @@ const workPerStep = 500_000
 
 /**
  * Sums of the returns of each block, [blocks, strategies], after the first return of each strategy was taken off: what
- * does not vary sums to exactly 0 then, and its variance does, too.
+ * never varies sums to exactly 0 then. What varies elsewhere alone leaves rounding (`sharpeOfSums`).
  */
 interface BlockSums {
   readonly offsets: Float64Array
@@ -114,10 +115,12 @@ const measureOn = (
     }
   }
   for (let s = 0; s < strategies; s++) {
-    const shifted = (out[s] as number) / bars
-    const mean = (offsets[s] as number) + shifted
-    const variance = ((spread[s] as number) / bars - shifted * shifted) * (bars / (bars - 1))
-    out[s] = measure === "mean" ? mean : variance > 0 ? mean / Math.sqrt(variance) : 0
+    const offset = offsets[s] as number
+    const sum = out[s] as number
+    out[s] =
+      measure === "mean"
+        ? offset + sum / bars
+        : sharpeOfSums({ count: bars, sum, squares: spread[s] as number, offset })
   }
 }
 

@@ -25,6 +25,32 @@ export interface SharpeEstimate {
   readonly kurtosis: number
 }
 
+/** Returns of single bars as sums, after an offset was taken off each. */
+export interface ReturnSums {
+  readonly count: number
+  readonly sum: number
+  readonly squares: number
+  readonly offset: number
+}
+
+/** Returns are quotients less 1: a deviation of this is what their own rounding leaves. */
+const quotientErrorMax = 1e-14
+
+/**
+ * Mean over standard deviation (n - 1) of returns that were summed. It is 0 of fewer than two, and where nothing has
+ * varied: where they spread by no more than what rounding leaves of n squares that are summed, or of the returns
+ * themselves.
+ */
+export const sharpeOfSums = ({ count, offset, squares, sum }: ReturnSums): number => {
+  if (count < 2) return 0
+  const shifted = sum / count
+  const spread = squares - shifted * sum
+  if (!(spread > 2 * count * Number.EPSILON * squares)) return 0
+  const mean = offset + shifted
+  const deviation = Math.sqrt(spread / (count - 1))
+  return deviation > quotientErrorMax * (1 + Math.abs(mean)) ? mean / deviation : 0
+}
+
 /** How far the kurtosis of a sample may lie below the smallest that its skewness allows: rounding. */
 const kurtosisTolerance = 1e-9
 

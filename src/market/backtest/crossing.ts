@@ -1,15 +1,15 @@
 /**
  * Backtests of one instrument whose target position follows from its bars: what a sweep over parameters takes. The
  * targets are worked out over the columns in one pass, and only the bars at which something can happen go through the
- * account: those where the target changes, where an order is open, and, with funding, borrowing or a maintenance
- * margin, those that a position is held in. It is the event engine with the idle bars left out, and comes to what
+ * account: those where the target changes, where an order is open, and those in which a position is charged for or,
+ * with a maintenance margin, may fall below it. It is the event engine with the idle bars left out, and comes to what
  * `targetStrategy` comes to in it, to the last unit.
  */
 import type { BarSeries } from "../BarSeries.ts"
 import { barAt } from "../BarSeries.ts"
 import * as Account from "../execution/Account.ts"
 import { place } from "../execution/acceptance.ts"
-import { isCharged } from "../execution/holding.ts"
+import { isCharged, isHoldingCharged } from "../execution/holding.ts"
 import type { Ledger } from "../execution/Ledger.ts"
 import { isAmount, toMicro } from "../execution/Money.ts"
 import { market, orderOf } from "../execution/Order.ts"
@@ -23,7 +23,7 @@ export interface TargetOptions {
   readonly rules: ExecutionRules
   /** Share of the equity that a target of one comes to. */
   readonly exposure: number
-  /** Whether the equity after each bar is wanted; it costs a valuation a bar. */
+  /** Whether the equity after each bar is wanted, and what is held; it costs a valuation a bar. */
   readonly withEquity: boolean
 }
 
@@ -38,6 +38,8 @@ export interface TargetBacktest {
   readonly shortfall: number
   /** After each bar, millionths; null where it was not asked for. */
   readonly equityCurve: Float64Array | null
+  /** What is held after each bar: -1 short, 0 nothing, 1 long; null where the equity was not asked for. */
+  readonly sides: Int8Array | null
 }
 
 const source = "backtest"
@@ -72,8 +74,13 @@ export function* runTargets(
   const account = Account.open(toMicro(options.startingCash), terms)
   Account.list(account, instrument)
   const listing = account.listings.get(id) as Account.Listing
+  const { kind } = instrument
   const holdingMatters = isCharged(terms) || terms.maintenanceMargin !== null
+  /** Whether something can happen to what is held in a bar in which nothing fills. */
+  const isExposed = () =>
+    isHoldingCharged(kind, held, terms) || (terms.maintenanceMargin !== null && Account.owes(account))
   const equityCurve = options.withEquity ? new Float64Array(targets.length) : null
+  const sides = options.withEquity ? new Int8Array(targets.length) : null
   let held = 0
   let isWaiting = false
   let orders = 0
@@ -95,7 +102,7 @@ export function* runTargets(
   for (let index = 0; index <= last; index++) {
     if (index % barsPerSlice === barsPerSlice - 1) yield
     const target = targets[index] as number
-    if (isWaiting || target !== before || index === last || (holdingMatters && held !== 0)) {
+    if (isWaiting || target !== before || index === last || (holdingMatters && held !== 0 && isExposed())) {
       const bar = barAt(series, index, source)
       const report = Account.applyBars(account, { asOf: bar.closeTime, bars: [bar] })
       fills += report.fills.length
@@ -105,14 +112,16 @@ export function* runTargets(
       before = target
       isWaiting = listing.orders.length > 0
     }
-    if (equityCurve !== null) {
+    if (equityCurve !== null && sides !== null) {
       const { cash } = account.ledger
       const mark = priceInTicks(instrument, series.close[index] as number, "mark")
       equityCurve[index] = held === 0 ? cash : cash + valueOf(listing.perTickLot, held, mark)
+      sides[index] = Math.sign(held)
     }
   }
   const { ledger } = account
-  return { ledger, equity: Account.equityOf(account), orders, rejections, fills, shortfall, equityCurve }
+  const equity = Account.equityOf(account)
+  return { ledger, equity, orders, rejections, fills, shortfall, equityCurve, sides }
 }
 
 /**

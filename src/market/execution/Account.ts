@@ -3,9 +3,10 @@
  * and its open orders. The one engine of the paper broker and the backtest.
  *
  * What happens at one as-of, in this order: corrections, funding and borrowing up to the first open, dividends, fills
- * at the first prices and inside the bars (`matching.ts`), marks at the closes, and the liquidation of an account
- * that fell below its maintenance margin. A bar that is not later than the latest of its instrument was seen before
- * or comes too late: it fills nothing, and only one of the same time moves the mark.
+ * at the first prices, marks at the closes, then what fills inside the bars: stops, then limits (`matching.ts`). An
+ * account that falls below its maintenance margin among the stops, before the limits or behind them is liquidated there,
+ * and what was still to fill does not. A bar that is not later than the latest of its instrument was seen before or comes
+ * too late: it fills nothing, and only one of the same time moves the mark.
  *
  * Invariants: those of the ledger; an order is in one listing; the as-of never steps back.
  */
@@ -14,9 +15,19 @@ import type { Bar } from "../../protocols/Bar.ts"
 import type { Instrument } from "../../protocols/Instrument.ts"
 import { chargeFor, dividendOf, type Holding, isCharged } from "./holding.ts"
 import * as Ledger from "./Ledger.ts"
-import { type Exposed, isBelowMargin, liquidationOf } from "./liquidation.ts"
+import { type Exposed, liquidationOf, type MarginTerms, stopsBeforeMargin } from "./liquidation.ts"
 import { type Fraction, isAmount } from "./Money.ts"
-import { match } from "./matching.ts"
+import {
+  closeMatching,
+  fillLimits,
+  fillNearestStops,
+  fillStops,
+  goesInside,
+  type Matching,
+  openMatching,
+  type StopAhead,
+  stopsAhead
+} from "./matching.ts"
 import type { Cancellation, Fill, WorkingOrder } from "./Order.ts"
 import { exactPerTickLot, priceInTicks, valueOf } from "./Pricing.ts"
 import { RecentIds } from "./RecentIds.ts"
@@ -159,18 +170,6 @@ const chargeHolding = (account: Account, to: number, dividends: ReadonlyArray<Di
   return charges
 }
 
-const matchBar = (account: Account, listing: Listing, bar: Bar): Pick<Report, "fills" | "cancellations"> => {
-  const { ledger, terms } = account
-  const { instrument, isHalted, orders, perTickLot } = listing
-  const { id } = instrument
-  const held = heldOf(account, id)
-  const room = Ledger.roomOf(ledger, id)
-  const matched = match(orders, bar, { contract: instrument, perTickLot, isHalted, held, room }, terms)
-  listing.orders = matched.remaining
-  for (const fill of matched.fills) Either.getOrThrowWith(Ledger.postFill(ledger, fill), (error) => error)
-  return matched
-}
-
 const noDividends: ReadonlyArray<Dividend> = []
 
 /** The mark that a close makes. One beyond what is counted makes none. */
@@ -179,45 +178,136 @@ const moveMark = (listing: Listing, bar: Bar) => {
   if (isAmount(mark)) listing.mark = mark
 }
 
-const exposedOf = (account: Account, bars: ReadonlyArray<Bar>): ReadonlyArray<Exposed> => {
+/** The orders of a listing on their way through its bar. */
+interface Passage {
+  readonly listing: Listing
+  readonly matching: Matching
+  /** Fills that are in the books. */
+  posted: number
+}
+
+const postFills = ({ ledger }: Account, passage: Passage): void => {
+  const { fills } = passage.matching
+  for (; passage.posted < fills.length; passage.posted++) {
+    const fill = fills[passage.posted] as Fill
+    Either.getOrThrowWith(Ledger.postFill(ledger, fill), (error) => error)
+  }
+}
+
+/** Matches the orders of a listing at the first price of its bar. */
+const enter = (account: Account, listing: Listing, bar: Bar): Passage => {
+  const { ledger, terms } = account
+  const { instrument, isHalted, orders, perTickLot } = listing
+  const held = heldOf(account, instrument.id)
+  const room = Ledger.roomOf(ledger, instrument.id)
+  const market = { contract: instrument, perTickLot, isHalted, held, room }
+  const passage = { listing, matching: openMatching(orders, bar, market, terms), posted: 0 }
+  postFills(account, passage)
+  return passage
+}
+
+const asksForMargin = (terms: Terms): terms is Terms & MarginTerms => terms.maintenanceMargin !== null
+
+/** Whether it was sold short, or bought with money that it has not: no other account can fall below its margin. */
+export const owes = ({ ledger }: Account): boolean => {
+  if (ledger.cash < 0) return true
+  for (const { lots } of ledger.positions.values()) if (lots < 0) return true
+  return false
+}
+
+const noStops: ReadonlyArray<StopAhead> = []
+
+const exposedOf = (
+  account: Account,
+  bars: ReadonlyArray<Bar>,
+  passages: ReadonlyArray<Passage>
+): ReadonlyArray<Exposed> => {
   const barOf = new Map(bars.map((bar) => [bar.instrument as string, bar]))
+  const passageOf = new Map(passages.map((passage) => [passage.listing.instrument.id as string, passage]))
   const exposed: Array<Exposed> = []
   for (const [id, { lots }] of account.ledger.positions) {
     const listing = account.listings.get(id)
     if (lots === 0 || listing === undefined || listing.mark === null) continue
     const { instrument, isHalted, mark, perTickLot } = listing
     const bar = barOf.get(id)
-    const canTrade = bar !== undefined && bar.volume !== 0 && !isHalted
-    exposed.push({ instrument: id, contract: instrument, perTickLot, lots, mark, bar: canTrade ? bar : null })
+    const passage = passageOf.get(id)
+    exposed.push({
+      instrument: id,
+      contract: instrument,
+      perTickLot,
+      lots,
+      mark,
+      bar: bar !== undefined && bar.volume !== 0 && !isHalted ? bar : null,
+      stops: passage === undefined ? noStops : stopsAhead(passage.matching)
+    })
   }
   return exposed
 }
 
-/** Closes what can be closed of an account below its margin, and drops its orders. Gives the shortfall. */
+const fillInside = (
+  account: Account,
+  passage: Passage,
+  fill: (matching: Matching, room: number) => void
+): void => {
+  fill(passage.matching, Ledger.roomOf(account.ledger, passage.listing.instrument.id))
+  postFills(account, passage)
+}
+
+/**
+ * Whether the account falls below its margin with what is still to come inside the bars of `passages`. Where it does, the
+ * stops that are met before that are filled.
+ */
+const fallsBelowMargin = (
+  account: Account,
+  bars: ReadonlyArray<Bar>,
+  passages: ReadonlyArray<Passage>
+): boolean => {
+  const { ledger, terms } = account
+  if (!asksForMargin(terms) || !owes(account)) return false
+  const exposed = exposedOf(account, bars, passages)
+  const met = stopsBeforeMargin(ledger, exposed, terms)
+  if (met === undefined) return false
+  for (const [i, { instrument }] of exposed.entries()) {
+    const count = met[i] as number
+    const passage = passages.find(({ listing }) => listing.instrument.id === instrument)
+    if (count > 0 && passage !== undefined)
+      fillInside(account, passage, (matching, room) => fillNearestStops(matching, count, room))
+  }
+  return true
+}
+
+/** Drops the orders of an account below its margin and closes what can be closed of it. */
 const liquidate = (
   account: Account,
-  asOf: number,
   bars: ReadonlyArray<Bar>,
+  asOf: number,
   fills: Array<Fill>,
   cancellations: Array<Cancellation>
-): number => {
+): void => {
   const { ledger, listings, terms } = account
-  const { maintenanceMargin } = terms
-  if (maintenanceMargin === null) return 0
-  const exposed = exposedOf(account, bars)
-  if (isBelowMargin(ledger, exposed, maintenanceMargin)) {
-    for (const listing of listings.values()) {
-      for (const { id, lots } of listing.orders) cancellations.push({ order: id, lots, reason: "liquidated" })
-      listing.orders = []
-    }
-    for (const position of exposed) {
-      if (position.bar === null) continue
-      const fill = liquidationOf(position, position.bar, asOf, terms)
-      Either.getOrThrowWith(Ledger.postFill(ledger, fill), (error) => error)
-      fills.push(fill)
-    }
+  for (const listing of listings.values()) {
+    for (const { id, lots } of listing.orders) cancellations.push({ order: id, lots, reason: "liquidated" })
+    listing.orders = []
   }
-  return Ledger.settleShortfall(ledger)
+  for (const position of exposedOf(account, bars, [])) {
+    if (position.bar === null) continue
+    const fill = liquidationOf(position, position.bar, asOf, terms)
+    Either.getOrThrowWith(Ledger.postFill(ledger, fill), (error) => error)
+    fills.push(fill)
+  }
+}
+
+const stepsInside = [fillStops, fillLimits] as const
+
+/** What fills inside the bars, until the account falls below its margin: whether it does. */
+const goThrough = (account: Account, bars: ReadonlyArray<Bar>, passages: ReadonlyArray<Passage>): boolean => {
+  for (const step of stepsInside) {
+    const waiting = passages.filter(({ matching }) => goesInside(matching))
+    if (waiting.length === 0) break
+    if (fallsBelowMargin(account, bars, waiting)) return true
+    for (const passage of waiting) fillInside(account, passage, step)
+  }
+  return fallsBelowMargin(account, bars, [])
 }
 
 /**
@@ -240,15 +330,22 @@ export const applyBars = (account: Account, event: MarketEvent): Report => {
     if (bar.openTime < opening) opening = bar.openTime
   }
   const charges = fresh.length === 0 ? [] : chargeHolding(account, opening, dividends)
-  const fills: Array<Fill> = []
-  const cancellations: Array<Cancellation> = []
+  const passages: Array<Passage> = []
   for (const bar of fresh) {
     const listing = listingOf(account, bar.instrument)
-    if (listing.orders.length === 0) continue
-    const matched = matchBar(account, listing, bar)
+    if (listing.orders.length > 0) passages.push(enter(account, listing, bar))
+    moveMark(listing, bar)
+  }
+  const isBelow = goThrough(account, fresh, passages)
+  const fills: Array<Fill> = []
+  const cancellations: Array<Cancellation> = []
+  for (const { listing, matching } of passages) {
+    const matched = closeMatching(matching)
+    listing.orders = matched.remaining
     fills.push(...matched.fills)
     cancellations.push(...matched.cancellations)
   }
-  for (const bar of fresh) moveMark(listingOf(account, bar.instrument), bar)
-  return { fills, cancellations, charges, shortfall: liquidate(account, asOf, fresh, fills, cancellations) }
+  if (isBelow) liquidate(account, fresh, asOf, fills, cancellations)
+  const shortfall = asksForMargin(account.terms) ? Ledger.settleShortfall(account.ledger) : 0
+  return { fills, cancellations, charges, shortfall }
 }

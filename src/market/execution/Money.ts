@@ -107,6 +107,23 @@ export const times = (amount: number, other: number, by: Fraction, rounding: Rou
   return rest !== 0 && rounding === "up" ? quotient + 1 : quotient
 }
 
+/**
+ * Millionths that whole units of a product of positive decimals come to, exact until it is rounded to a whole one, however
+ * many digits they have; NaN beyond 2^53.
+ */
+export const timesDecimals = (units: number, decimals: ReadonlyArray<number>, rounding: Rounding): number => {
+  let digits = BigInt(units)
+  let exponent = microExponent
+  for (const decimal of decimals.map(decimalOf)) {
+    digits *= decimal.digits
+    exponent += decimal.exponent
+  }
+  const scale = 10n ** BigInt(Math.abs(exponent))
+  const whole =
+    exponent >= 0 ? digits * scale : rounding === "up" ? (digits + scale - 1n) / scale : digits / scale
+  return whole <= Number.MAX_SAFE_INTEGER ? Number(whole) : Number.NaN
+}
+
 export const isAmount = (amount: number): boolean => Number.isSafeInteger(amount)
 
 export const toQuote = (micro: number): number => micro / microPerUnit

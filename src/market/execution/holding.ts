@@ -8,7 +8,7 @@
  */
 import type { InstrumentKind } from "../../protocols/Instrument.ts"
 import type { Charge, ChargeKind } from "./Ledger.ts"
-import { type Contract, type Fraction, microPerTickLot, times } from "./Money.ts"
+import { type Contract, type Fraction, type Rounding, times, timesDecimals } from "./Money.ts"
 import { valueOf } from "./Pricing.ts"
 import type { Terms } from "./Terms.ts"
 
@@ -31,6 +31,14 @@ export interface Holding {
 export const isCharged = ({ borrowPerYear, funding }: Terms): boolean =>
   funding.numerator !== 0 || borrowPerYear.numerator !== 0
 
+const paysFunding = (kind: InstrumentKind, { funding }: Terms) => isFunded(kind) && funding.numerator !== 0
+const paysToBorrow = (kind: InstrumentKind, lots: number, { borrowPerYear }: Terms) =>
+  lots < 0 && isBorrowed(kind) && borrowPerYear.numerator !== 0
+
+/** Whether there is anything to charge for holding so many lots. */
+export const isHoldingCharged = (kind: InstrumentKind, lots: number, terms: Terms): boolean =>
+  lots !== 0 && (paysFunding(kind, terms) || paysToBorrow(kind, lots, terms))
+
 const charge = (instrument: string, kind: ChargeKind, micro: number): Charge | undefined =>
   micro === 0 ? undefined : { instrument, kind, micro }
 
@@ -45,24 +53,27 @@ export const chargeFor = (holding: Holding, from: number, to: number, terms: Ter
   const { instrument, kind, lots, mark, perTickLot } = holding
   if (lots === 0 || mark === null || !(to > from)) return undefined
   const value = valueOf(perTickLot, lots, mark)
-  if (isFunded(kind) && terms.funding.numerator !== 0) {
+  if (paysFunding(kind, terms)) {
     const instants = Math.floor(to / terms.fundingEveryMs) - Math.floor(from / terms.fundingEveryMs)
     return fundingOf(holding, value, instants, terms)
   }
-  if (lots < 0 && isBorrowed(kind) && terms.borrowPerYear.numerator !== 0) {
+  if (paysToBorrow(kind, lots, terms)) {
     const ofYear = times(Math.abs(value), 1, terms.borrowPerYear, "up")
     return charge(instrument, "borrow", times(ofYear, to - from, perYearMs, "up"))
   }
   return undefined
 }
 
-/** What a dividend, in quote units for one base unit, brings to a long position and costs a short one. */
+/**
+ * What a dividend, in quote units for one base unit, brings to a long position and costs a short one. An adjusted amount
+ * may have any number of digits: it is counted with all of them, and the whole is rounded.
+ */
 export const dividendOf = (
   { instrument, lots }: Pick<Holding, "instrument" | "lots">,
   { lot }: Pick<Contract, "lot">,
   perUnit: number
 ): Charge | undefined => {
-  const perLot = microPerTickLot({ tick: perUnit, lot })
-  const micro = lots >= 0 ? 0 - times(lots, 1, perLot, "down") : times(-lots, 1, perLot, "up")
+  const worth = (held: number, rounding: Rounding) => timesDecimals(held, [lot, perUnit], rounding)
+  const micro = lots >= 0 ? 0 - worth(lots, "down") : worth(-lots, "up")
   return charge(instrument, "dividend", micro)
 }

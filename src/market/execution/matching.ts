@@ -9,6 +9,9 @@
  *    price, when the bar went strictly beyond it. The children of what filled at the first price take part; of a
  *    child of what filled inside, only the stop-loss does, since the rest of the bar may have come before.
  *
+ * These are steps of their own (`openMatching`, `fillStops`, `fillLimits`, `closeMatching`): between them the account may
+ * turn out to be one that the venue closes, and then what was still to come does not.
+ *
  * An order is live for bars that open at its as-of plus the latency or later. It expires at an instant; of a bar that
  * ends after it only the first price counts. In a bar without volume, or while the instrument is halted, nothing
  * fills. A share of the volume bounds what all orders together fill in a bar; a stop that was touched and has not
@@ -57,11 +60,13 @@ interface Slot {
 }
 
 /** A bar while orders are matched against it. */
-interface Session {
+export interface Matching {
   readonly bar: MatchedBar
   readonly market: Market
   readonly terms: Terms
+  readonly orders: ReadonlyArray<WorkingOrder>
   readonly slots: Array<Slot>
+  /** So far. */
   readonly fills: Array<Fill>
   readonly cancellations: Array<Cancellation>
   /** The bar in ticks, which need not be whole. */
@@ -77,28 +82,28 @@ interface Session {
 
 const sideOf = (lots: number): Side => (lots > 0 ? "buy" : "sell")
 
-const cancel = (session: Session, slot: Slot, lots: number, reason: string) => {
+const cancel = (matching: Matching, slot: Slot, lots: number, reason: string) => {
   if (lots === 0) return
-  session.cancellations.push({ order: slot.order.id, lots, reason })
+  matching.cancellations.push({ order: slot.order.id, lots, reason })
   slot.lots -= lots
 }
 
 const stopOf = (order: string) => `${order}/stop-loss`
 const targetOf = (order: string) => `${order}/take-profit`
 
-const find = (session: Session, id: string): Slot | undefined =>
-  session.slots.find(({ lots, order }) => order.id === id && lots !== 0)
+const find = (matching: Matching, id: string): Slot | undefined =>
+  matching.slots.find(({ lots, order }) => order.id === id && lots !== 0)
 
 /** Makes a child for what was filled, or lets the one that there is grow by it. */
 const addChild = (
-  session: Session,
+  matching: Matching,
   parent: WorkingOrder,
   kind: "stop" | "limit",
   ticks: number,
   lots: number
 ) => {
   const id = kind === "stop" ? stopOf(parent.id) : targetOf(parent.id)
-  const present = find(session, id)
+  const present = find(matching, id)
   if (present !== undefined) {
     present.lots += lots
     return
@@ -117,153 +122,146 @@ const addChild = (
     bracket: null
   } as const
   const expiresAt = Number.POSITIVE_INFINITY
-  session.slots.push({ order: { ...child, parent: parent.id }, lots, born: session.phase, expiresAt })
+  matching.slots.push({ order: { ...child, parent: parent.id }, lots, born: matching.phase, expiresAt })
 }
 
-const addChildren = (session: Session, parent: WorkingOrder, bracket: Bracket, filled: number) => {
-  if (bracket.stopLossTicks !== null) addChild(session, parent, "stop", bracket.stopLossTicks, -filled)
-  if (bracket.takeProfitTicks !== null) addChild(session, parent, "limit", bracket.takeProfitTicks, -filled)
+const addChildren = (matching: Matching, parent: WorkingOrder, bracket: Bracket, filled: number) => {
+  if (bracket.stopLossTicks !== null) addChild(matching, parent, "stop", bracket.stopLossTicks, -filled)
+  if (bracket.takeProfitTicks !== null) addChild(matching, parent, "limit", bracket.takeProfitTicks, -filled)
 }
 
 /** A child has filled: its order opens no more, and the other child has as much less to close. */
-const settleSiblings = (session: Session, child: WorkingOrder, parent: string, filled: number) => {
-  const opening = find(session, parent)
-  if (opening !== undefined) cancel(session, opening, opening.lots, "its bracket has closed")
-  const sibling = find(session, child.id === stopOf(parent) ? targetOf(parent) : stopOf(parent))
+const settleSiblings = (matching: Matching, child: WorkingOrder, parent: string, filled: number) => {
+  const opening = find(matching, parent)
+  if (opening !== undefined) cancel(matching, opening, opening.lots, "its bracket has closed")
+  const sibling = find(matching, child.id === stopOf(parent) ? targetOf(parent) : stopOf(parent))
   if (sibling === undefined) return
   const less = Math.min(Math.abs(filled), Math.abs(sibling.lots)) * Math.sign(sibling.lots)
-  cancel(session, sibling, less, "the other order of its bracket filled")
+  cancel(matching, sibling, less, "the other order of its bracket filled")
 }
 
 /** Fills what can be filled of an order at a price. */
-const fill = (session: Session, slot: Slot, ticks: number, isMaker: boolean): void => {
-  const { market, terms } = session
+const fill = (matching: Matching, slot: Slot, ticks: number, isMaker: boolean): void => {
+  const { market, terms } = matching
   const { order } = slot
   const sign = Math.sign(slot.lots)
   if (order.reduceOnly) {
-    const reducible = Math.max(-sign * session.held, 0)
+    const reducible = Math.max(-sign * matching.held, 0)
     const surplus = Math.abs(slot.lots) - reducible
-    if (surplus > 0) cancel(session, slot, sign * surplus, "there is no more to reduce")
+    if (surplus > 0) cancel(matching, slot, sign * surplus, "there is no more to reduce")
   }
-  const lots = sign * Math.min(Math.abs(slot.lots), session.volumeLots)
+  const lots = sign * Math.min(Math.abs(slot.lots), matching.volumeLots)
   if (lots === 0) return
   const paid = consideration(market.perTickLot, lots, ticks)
   const fee = feeOn(paid, isMaker ? terms.makerFee : terms.takerFee)
   const moved = Math.abs(paid) + fee
-  if (!(moved <= session.room && isAmount(session.held + lots))) {
-    cancel(session, slot, slot.lots, "its value is beyond what money is counted to")
+  if (!(moved <= matching.room && isAmount(matching.held + lots))) {
+    cancel(matching, slot, slot.lots, "its value is beyond what money is counted to")
     return
   }
-  const at = session.phase === "inside" ? session.bar.closeTime : session.first.at
-  session.fills.push({ order: order.id, instrument: order.instrument, lots, ticks, paid, fee, at })
-  session.held += lots
-  session.room -= moved
-  session.volumeLots -= Math.abs(lots)
+  const at = matching.phase === "inside" ? matching.bar.closeTime : matching.first.at
+  matching.fills.push({ order: order.id, instrument: order.instrument, lots, ticks, paid, fee, at })
+  matching.held += lots
+  matching.room -= moved
+  matching.volumeLots -= Math.abs(lots)
   slot.lots -= lots
-  if (order.bracket !== null) addChildren(session, order, order.bracket, lots)
-  if (order.parent !== null) settleSiblings(session, order, order.parent, lots)
+  if (order.bracket !== null) addChildren(matching, order, order.bracket, lots)
+  if (order.parent !== null) settleSiblings(matching, order, order.parent, lots)
 }
 
 const isImmediate = ({ timeInForce }: WorkingOrder) => timeInForce === "immediate-or-cancel"
 const expiryOf = ({ timeInForce }: WorkingOrder) =>
   typeof timeInForce === "string" ? Number.POSITIVE_INFINITY : timeInForce.expiresAt
 
-const isLive = ({ bar, terms }: Session, { order }: Slot) =>
+const isLive = ({ bar, terms }: Matching, { order }: Slot) =>
   order.parent !== null || bar.openTime >= order.asOf + terms.latencyMs
 
 /** What the first price has to be for an order to fill at it, and what it then fills at. */
-const fillAtOpen = (session: Session, slot: Slot): void => {
-  const { first, market, terms } = session
+const fillAtOpen = (matching: Matching, slot: Slot): void => {
+  const { first, market, terms } = matching
   const { kind, ticks } = slot.order
   const side = sideOf(slot.lots)
   const distance = ticks === null ? 0 : side === "buy" ? first.ticks - ticks : ticks - first.ticks
   const takes = kind === "market" || (kind === "stop" && distance >= 0)
   if (takes) {
     if (kind === "stop") slot.order = { ...slot.order, kind: "market", ticks: null }
-    fill(session, slot, marketTicks(market.contract, first.price, terms.impact, side), false)
+    fill(matching, slot, marketTicks(market.contract, first.price, terms.impact, side), false)
   } else if (kind === "limit" && ticks !== null && distance < 0) {
     // It takes what is there, as a market order would, but never beyond its limit.
     const moved = marketTicks(market.contract, first.price, terms.impact, side)
-    fill(session, slot, side === "buy" ? Math.min(ticks, moved) : Math.max(ticks, moved), false)
+    fill(matching, slot, side === "buy" ? Math.min(ticks, moved) : Math.max(ticks, moved), false)
   }
 }
 
-const fillStop = (session: Session, slot: Slot): void => {
-  const { first, high, low, terms } = session
-  const { kind, ticks } = slot.order
-  if (kind !== "stop" || ticks === null) return
-  const side = sideOf(slot.lots)
-  if (side === "buy" ? high < ticks : low > ticks) return
-  slot.order = { ...slot.order, kind: "market", ticks: null }
+/** The price at which a stop inside the bar is touched, in ticks; null where it is not, or is none. */
+const touchedAt = ({ first, high, low }: Matching, { born, lots, order }: Slot): number | null => {
+  const { kind, ticks } = order
+  if (kind !== "stop" || ticks === null) return null
+  const side = sideOf(lots)
+  if (side === "buy" ? high < ticks : low > ticks) return null
   // The first price lies beyond the stop only of a child of what filled there: it fills from where it came to be. What
   // came to be inside the bar did so later, on the other side of its stop.
-  const beyond = side === "buy" ? Math.max(ticks, first.ticks) : Math.min(ticks, first.ticks)
-  const from = slot.born === "inside" ? ticks : beyond
-  fill(session, slot, roundTicks(from * (side === "buy" ? 1 + terms.impact : 1 - terms.impact), side), false)
+  if (born === "inside") return ticks
+  return side === "buy" ? Math.max(ticks, first.ticks) : Math.min(ticks, first.ticks)
 }
 
-const fillLimit = (session: Session, slot: Slot): void => {
+const stopTicks = ({ terms }: Matching, touched: number, side: Side): number =>
+  roundTicks(touched * (side === "buy" ? 1 + terms.impact : 1 - terms.impact), side)
+
+const fillStop = (matching: Matching, slot: Slot): void => {
+  const touched = touchedAt(matching, slot)
+  if (touched === null) return
+  slot.order = { ...slot.order, kind: "market", ticks: null }
+  fill(matching, slot, stopTicks(matching, touched, sideOf(slot.lots)), false)
+}
+
+const fillLimit = (matching: Matching, slot: Slot): void => {
   const { kind, ticks } = slot.order
   if (kind !== "limit" || ticks === null) return
-  const isThrough = slot.lots > 0 ? session.low < ticks : session.high > ticks
-  if (isThrough) fill(session, slot, ticks, true)
+  const isThrough = slot.lots > 0 ? matching.low < ticks : matching.high > ticks
+  if (isThrough) fill(matching, slot, ticks, true)
 }
 
-const atTheOpen = (session: Session) => {
-  const waiting = session.slots.length
+const atTheOpen = (matching: Matching) => {
+  const waiting = matching.slots.length
   for (let i = 0; i < waiting; i++) {
-    const slot = session.slots[i] as Slot
-    if (slot.lots === 0 || !isLive(session, slot)) continue
-    fillAtOpen(session, slot)
-    if (isImmediate(slot.order)) cancel(session, slot, slot.lots, "it was not filled at once")
+    const slot = matching.slots[i] as Slot
+    if (slot.lots === 0 || !isLive(matching, slot)) continue
+    fillAtOpen(matching, slot)
+    if (isImmediate(slot.order)) cancel(matching, slot, slot.lots, "it was not filled at once")
   }
 }
 
 const isChild = ({ order }: Slot) => order.parent !== null
 
-const insideTheBar = (session: Session) => {
-  session.phase = "inside"
-  const { bar, slots } = session
-  const canFill = (slot: Slot) => slot.lots !== 0 && slot.expiresAt >= bar.closeTime && isLive(session, slot)
-  // Children that come to be here are met as well: they stand behind those that were there.
-  for (let i = 0; i < slots.length; i++) {
-    const slot = slots[i] as Slot
-    if (canFill(slot)) fillStop(session, slot)
-  }
-  // Targets before what they may grow by in this bar.
-  for (const slot of slots)
-    if (isChild(slot) && slot.born !== "inside" && canFill(slot)) fillLimit(session, slot)
-  for (let i = 0; i < slots.length; i++) {
-    const slot = slots[i] as Slot
-    if (!canFill(slot)) continue
-    if (slot.born === "inside") fillStop(session, slot)
-    else if (!isChild(slot)) fillLimit(session, slot)
-  }
+const canFill = (matching: Matching, slot: Slot) =>
+  slot.lots !== 0 && slot.expiresAt >= matching.bar.closeTime && isLive(matching, slot)
+
+const isTraded = ({ bar, market }: Matching) => bar.volume !== 0 && !market.isHalted
+
+const cancelExpired = (matching: Matching, by: number) => {
+  for (const slot of matching.slots)
+    if (slot.expiresAt <= by) cancel(matching, slot, slot.lots, "it has expired")
 }
 
-const cancelExpired = (session: Session, by: number) => {
-  for (const slot of session.slots)
-    if (slot.expiresAt <= by) cancel(session, slot, slot.lots, "it has expired")
-}
-
-const cancelChildren = (session: Session) => {
-  for (const slot of session.slots)
-    if (isChild(slot)) cancel(session, slot, slot.lots, "there is no more to reduce")
+const cancelChildren = (matching: Matching) => {
+  for (const slot of matching.slots)
+    if (isChild(slot)) cancel(matching, slot, slot.lots, "there is no more to reduce")
 }
 
 /** Nobody trades: what was to fill at once does not, and the others wait. */
-const passOver = (session: Session) => {
-  for (const slot of session.slots) {
-    if (isImmediate(slot.order) && isLive(session, slot)) cancel(session, slot, slot.lots, "nobody trades")
+const passOver = (matching: Matching) => {
+  for (const slot of matching.slots) {
+    if (isImmediate(slot.order) && isLive(matching, slot)) cancel(matching, slot, slot.lots, "nobody trades")
   }
 }
 
-const sessionOf = (
+const matchingOf = (
   orders: ReadonlyArray<WorkingOrder>,
   bar: MatchedBar,
   market: Market,
   terms: Terms
-): Session => {
+): Matching => {
   const { contract, held, room } = market
   const { at, price } = firstPrice(bar)
   const { participationMax } = terms
@@ -271,6 +269,7 @@ const sessionOf = (
     bar,
     market,
     terms,
+    orders,
     slots: orders.map((order) => ({ order, lots: order.lots, born: "before", expiresAt: expiryOf(order) })),
     fills: [],
     cancellations: [],
@@ -288,32 +287,111 @@ const sessionOf = (
 }
 
 /** What remains of the orders; the same list where nothing has happened to them. */
-const remainingOf = (session: Session, before: ReadonlyArray<WorkingOrder>): ReadonlyArray<WorkingOrder> => {
+const remainingOf = ({ orders, slots }: Matching): ReadonlyArray<WorkingOrder> => {
   const remaining: Array<WorkingOrder> = []
-  let isChanged = session.slots.length !== before.length
-  for (const [i, { lots, order }] of session.slots.entries()) {
+  let isChanged = slots.length !== orders.length
+  for (const [i, { lots, order }] of slots.entries()) {
     if (lots !== 0) remaining.push(lots === order.lots ? order : { ...order, lots })
-    isChanged ||= lots !== before[i]?.lots || order !== before[i]
+    isChanged ||= lots !== orders[i]?.lots || order !== orders[i]
   }
-  return isChanged ? remaining : before
+  return isChanged ? remaining : orders
 }
 
-/** Matches the orders of one instrument against one bar. Pure. */
-export const match = (
+/** Matches the orders of one instrument against the first price of a bar. */
+export const openMatching = (
   orders: ReadonlyArray<WorkingOrder>,
   bar: MatchedBar,
   market: Market,
   terms: Terms
-): Matched => {
-  const session = sessionOf(orders, bar, market, terms)
-  cancelExpired(session, session.first.at)
-  if (bar.volume === 0 || market.isHalted) passOver(session)
-  else {
-    atTheOpen(session)
-    if (!bar.closeOnly) insideTheBar(session)
-    if (session.held === 0) cancelChildren(session)
+): Matching => {
+  const matching = matchingOf(orders, bar, market, terms)
+  cancelExpired(matching, matching.first.at)
+  if (isTraded(matching)) atTheOpen(matching)
+  else passOver(matching)
+  return matching
+}
+
+/** Whether anything may fill inside the bar. */
+export const goesInside = (matching: Matching): boolean =>
+  isTraded(matching) &&
+  !matching.bar.closeOnly &&
+  matching.slots.some((slot) => slot.order.kind !== "market" && canFill(matching, slot))
+
+/** A stop that the bar has touched and that closes a part of what is held: on the way to the worst price. */
+export interface StopAhead {
+  /** Signed, as the order's. */
+  readonly lots: number
+  /** What it fills at. */
+  readonly ticks: number
+}
+
+const slotsAhead = (matching: Matching): ReadonlyArray<{ readonly slot: Slot; readonly ticks: number }> => {
+  const ahead: Array<{ readonly slot: Slot; readonly ticks: number }> = []
+  for (const slot of matching.slots) {
+    const { lots } = slot
+    if (lots * matching.held >= 0 || !canFill(matching, slot)) continue
+    const touched = touchedAt(matching, slot)
+    if (touched !== null) ahead.push({ slot, ticks: stopTicks(matching, touched, sideOf(lots)) })
   }
-  cancelExpired(session, bar.closeTime)
-  const { cancellations, fills } = session
-  return { fills, cancellations, remaining: remainingOf(session, orders) }
+  return ahead.sort((a, b) => Math.sign(matching.held) * (b.ticks - a.ticks))
+}
+
+/** Those of a position, the nearest first, with what the volume of the bar lets through of each. */
+export const stopsAhead = (matching: Matching): ReadonlyArray<StopAhead> => {
+  let left = matching.volumeLots
+  return slotsAhead(matching).map(({ slot: { lots }, ticks }) => {
+    const filled = Math.min(Math.abs(lots), left)
+    left -= filled
+    return { lots: Math.sign(lots) * filled, ticks }
+  })
+}
+
+/**
+ * Fills the nearest of the stops ahead, and nothing else.
+ *
+ * @param room as `Market.room`, after what other instruments have filled
+ */
+export const fillNearestStops = (matching: Matching, count: number, room: number): void => {
+  matching.phase = "inside"
+  matching.room = room
+  for (const { slot } of slotsAhead(matching).slice(0, count)) fillStop(matching, slot)
+}
+
+/**
+ * Fills the stops that were touched inside the bar, those of children that come to be by it included.
+ *
+ * @param room as `Market.room`, after what other instruments have filled
+ */
+export const fillStops = (matching: Matching, room: number): void => {
+  matching.phase = "inside"
+  matching.room = room
+  const { slots } = matching
+  // Children that come to be here are met as well: they stand behind those that were there.
+  for (let i = 0; i < slots.length; i++) {
+    const slot = slots[i] as Slot
+    if (canFill(matching, slot)) fillStop(matching, slot)
+  }
+}
+
+/** Fills the limits that the bar went beyond, and the stops of what they open. */
+export const fillLimits = (matching: Matching, room: number): void => {
+  matching.room = room
+  const { slots } = matching
+  // Targets before what they may grow by in this bar.
+  for (const slot of slots)
+    if (isChild(slot) && slot.born !== "inside" && canFill(matching, slot)) fillLimit(matching, slot)
+  for (let i = 0; i < slots.length; i++) {
+    const slot = slots[i] as Slot
+    if (!canFill(matching, slot)) continue
+    if (slot.born === "inside") fillStop(matching, slot)
+    else if (!isChild(slot)) fillLimit(matching, slot)
+  }
+}
+
+/** What came of it. */
+export const closeMatching = (matching: Matching): Matched => {
+  if (isTraded(matching) && matching.held === 0) cancelChildren(matching)
+  cancelExpired(matching, matching.bar.closeTime)
+  const { cancellations, fills } = matching
+  return { fills, cancellations, remaining: remainingOf(matching) }
 }

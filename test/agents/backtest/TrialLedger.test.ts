@@ -4,7 +4,12 @@ import { join } from "node:path"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import fc from "fast-check"
-import { appendTrial, readTrials, trialLedgerName } from "../../../src/agents/backtest/TrialLedger.ts"
+import {
+  appendTrial,
+  appendTrials,
+  readTrials,
+  trialLedgerName
+} from "../../../src/agents/backtest/TrialLedger.ts"
 import { type Trial, trialId } from "../../../src/learning/evaluation/Trials.ts"
 import { TimeFrame } from "../../../src/protocols/TimeFrame.ts"
 import { bundled } from "../../support/bundle.ts"
@@ -156,6 +161,21 @@ describe("the trial ledger", () => {
       writeFileSync(path, lineOf(trial("d")).repeat(2_000))
       expect(yield* Effect.flip(readTrials(folder, 2))).toMatchObject({ _tag: "TrialLedgerFull" })
       expect((yield* readTrials(folder)).length).toBe(2_000)
+    })
+  )
+
+  it.scoped("takes many at once in their order, or none of them", () =>
+    Effect.gen(function* () {
+      const { folder, path } = yield* ledger
+      const some = ["a", "b", "c"].map((name) => trial(name))
+      yield* appendTrials(folder, some, 5)
+      yield* appendTrials(folder, [], 0)
+      const full = yield* Effect.flip(appendTrials(folder, some, 5))
+      expect(full).toMatchObject({ _tag: "TrialLedgerFull", entriesMax: 5 })
+      expect(yield* readTrials(folder)).toEqual(some)
+      writeFileSync(path, lineOf(trial("a")).slice(0, -1))
+      yield* appendTrials(folder, some.slice(1), 3)
+      expect(yield* readTrials(folder)).toEqual(some)
     })
   )
 

@@ -5,6 +5,7 @@ import { runThrough } from "../../../src/learning/steps.ts"
 import { withoutLimits } from "../../../src/market/execution/Terms.ts"
 import { Sequence } from "../../../src/protocols/wire/Ids.ts"
 import { asOfAt, barOf, instrumentOf, timeFrame } from "../feedEvents.ts"
+import { settingsWith } from "../settings.ts"
 
 const instruments = [instrumentOf("ALPHA"), instrumentOf("BRAVO")]
 const warmUp = 5
@@ -23,9 +24,9 @@ const records: ReadonlyArray<AsOfRecord> = Array.from({ length: bars }, (_, inde
   decisions: []
 }))
 
-const buyAndHold = (terms: Partial<ReturnType<typeof withoutLimits>>) => {
+const buyAndHold = (terms: Partial<ReturnType<typeof withoutLimits>>, of = records) => {
   const rules = { ...withoutLimits(free), ...terms }
-  const curves = runThrough(baselinesOf(records, { instruments, timeFrame, startingCash, rules }))
+  const curves = runThrough(baselinesOf(of, { instruments, timeFrame, startingCash, rules }))
   expect(curves.map(({ name }) => name)).toEqual(["buy and hold", "crossing 24/168"])
   const [first] = curves
   return first?.equity ?? new Float64Array()
@@ -44,5 +45,37 @@ describe("the baselines of a backtest", () => {
     const equity = buyAndHold({ costs, leverageMax: 1 })
     expect(equity.at(-1)).toBeGreaterThan(1.98 * startingCash)
     expect(equity.at(-1)).toBeLessThan(2 * startingCash)
+  })
+
+  it("are in with everything where the leverage carries that and its costs", () => {
+    const costs = { feeBps: 10, halfSpreadBps: 5, slippageBps: 5 }
+    const { leverageMax, maintenanceMargin } = settingsWith().broker
+    expect(buyAndHold({ costs, leverageMax, maintenanceMargin })).toEqual(buyAndHold({ costs }))
+  })
+
+  it("trade in a bar whose volume is not known, and keep the volumes of the others", () => {
+    const told = (volumeAt: (index: number) => number | null) =>
+      records.map((one) => ({
+        ...one,
+        bars: one.bars.map((bar) => ({ ...bar, volume: volumeAt(one.index) }))
+      }))
+    const scarce = { participationMax: 0.1 }
+    const everywhere = buyAndHold(
+      scarce,
+      told(() => 10)
+    )
+    expect(everywhere).not.toEqual(buyAndHold({}))
+    expect(
+      buyAndHold(
+        scarce,
+        told((index) => (index === 0 ? null : 10))
+      )
+    ).toEqual(everywhere)
+    expect(
+      buyAndHold(
+        {},
+        told((index) => (index > warmUp ? null : 1))
+      )
+    ).toEqual(buyAndHold({}))
   })
 })

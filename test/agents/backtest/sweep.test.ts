@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Either } from "effect"
 import { type SweepOptions, sweepCrossings } from "../../../src/agents/backtest/sweep.ts"
+import { type Trial, trialId } from "../../../src/learning/evaluation/Trials.ts"
 import { runThrough } from "../../../src/learning/steps.ts"
 import { type BarSeries, ColumnsBuilder } from "../../../src/market/BarSeries.ts"
 import { withoutLimits } from "../../../src/market/execution/Terms.ts"
@@ -40,7 +41,8 @@ const options: SweepOptions = {
   terms: withoutLimits({ feeBps: 1, halfSpreadBps: 0, slippageBps: 0 }),
   startingCash: 100_000,
   folds: 4,
-  embargoBars: 10
+  embargoBars: 10,
+  before: []
 }
 
 const sweepOf = (series: BarSeries, changed: Partial<SweepOptions> = {}) =>
@@ -68,6 +70,29 @@ describe("a sweep of crossing rules", () => {
     expect(worth.filter(({ deflated }) => (deflated?.probability ?? 0) > 0.95).length).toBeLessThanOrEqual(1)
   })
 
+  it("is deflated by what was tried on the same bars before", () => {
+    const series = seriesOf(trends(700, 1).map((value, i) => value * 0.3 + (noise(700, 8)[i] as number) / 2))
+    const earlier = (name: string, sharpe: number): Trial => ({
+      id: trialId({ name }),
+      kind: "crossing",
+      at: 0,
+      timeFrame,
+      data: { from: 0, to: 1 },
+      sharpe,
+      observations: 700,
+      skewness: 0,
+      kurtosis: 3,
+      meta: []
+    })
+    const before = Array.from({ length: 40 }, (_, i) => earlier(String(i), 0.02 * Math.sin(i)))
+    const [alone, after] = [judged(series), judged(series, { before })]
+    expect([alone.trialsBefore, alone.deflated?.trials]).toEqual([0, alone.effectiveTrials])
+    expect([after.trialsBefore, after.deflated?.trials]).toEqual([40, alone.effectiveTrials + 40])
+    expect(after.deflated?.expectedMaximum).toBeGreaterThan(alone.deflated?.expectedMaximum ?? 0)
+    expect(after.deflated?.probability).toBeLessThan(alone.deflated?.probability ?? 0)
+    expect({ ...after, deflated: null, trialsBefore: 0 }).toEqual({ ...alone, deflated: null })
+  })
+
   it("chooses by the past alone: what comes after a test changes no choice before it", () => {
     const past = trends(900, 3)
     const one = judged(seriesOf([...past, ...noise(300, 4)]))
@@ -90,6 +115,40 @@ describe("a sweep of crossing rules", () => {
     for (const { metrics } of sweep.rules)
       expect([metrics.ruined, metrics.totalReturn <= -1]).toEqual([true, true])
     for (const sharpe of sweep.combinatorial.sharpes) expect(sharpe ?? 0).toBeLessThanOrEqual(0)
+  })
+
+  it("trades with what the account carries", () => {
+    const series = seriesOf(trends(700, 1))
+    const carrying = (leverageMax: number | null) =>
+      sweepOf(series, { terms: { ...options.terms, leverageMax } })
+    const bestOf = (leverageMax: number | null) =>
+      Either.getOrThrowWith(carrying(leverageMax), (error) => error).best
+    expect(bestOf(1).fills).toBe(bestOf(null).fills)
+    expect(bestOf(1).metrics.totalReturn).toBeCloseTo(bestOf(null).metrics.totalReturn, 2)
+  })
+
+  it("is none where the account refuses every order of a rule", () => {
+    const falls = seriesOf(Array.from({ length: 400 }, () => -0.001))
+    const refused = sweepOf(falls, { terms: { ...options.terms, shorting: false } })
+    expect(Either.flip(refused)).toMatchObject({ right: { _tag: "OrdersRefused", rule: "3/9", orders: 1 } })
+  })
+
+  it("pays for going from one rule to another by what the account holds, whatever the rules are at", () => {
+    // It sells nothing short: what a rule bought it goes on to hold, but for what it trims.
+    const costs = { feeBps: 100, halfSpreadBps: 0, slippageBps: 0 }
+    const lengths = [
+      { fast: 2, slow: 30 },
+      { fast: 8, slow: 31 },
+      { fast: 20, slow: 32 }
+    ]
+    for (const seed of [1, 2, 3, 4, 5, 6]) {
+      const series = seriesOf([...Array.from({ length: 40 }, () => 0.002), ...noise(1_000, seed)])
+      const terms = { ...withoutLimits(costs), shorting: false }
+      const { combinatorial, rules } = judged(series, { rules: lengths, terms })
+      for (const { fills, rejections } of rules) expect(rejections).toBeGreaterThan(fills)
+      const least = Math.min(...rules.map(({ metrics }) => metrics.sharpe ?? 0))
+      for (const sharpe of combinatorial.sharpes) expect(sharpe).toBeGreaterThan(least - 0.02)
+    }
   })
 
   it("is the same each time, and refuses what is too short to be split", () => {

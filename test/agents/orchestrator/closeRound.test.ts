@@ -1,7 +1,12 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Schema } from "effect"
 import * as Committee from "../../../src/agents/orchestrator/Committee.ts"
-import { closeRound, decideQuestion, maturedOutcomes } from "../../../src/agents/orchestrator/closeRound.ts"
+import {
+  closeRound,
+  decideQuestion,
+  maturedOutcomes,
+  roundEventsMax
+} from "../../../src/agents/orchestrator/closeRound.ts"
 import * as MarketView from "../../../src/agents/orchestrator/MarketView.ts"
 import { Decision, decisionId, RoundClosed } from "../../../src/protocols/Decision.ts"
 import type { InstrumentId } from "../../../src/protocols/Instrument.ts"
@@ -126,6 +131,7 @@ describe("closing a round", () => {
     const round = firstRound(420)
     const parts = close(round)
     expect(parts.length).toBeGreaterThan(1)
+    expect(parts.length).toBeLessThanOrEqual(roundEventsMax(1, 420, 420))
     expect(parts.map(({ part, parts: of }) => [part, of])).toEqual(parts.map((_, i) => [i, parts.length]))
     for (const part of parts) {
       expect(Buffer.byteLength(JSON.stringify(part))).toBeLessThan(Limits.payloadBytesMax)

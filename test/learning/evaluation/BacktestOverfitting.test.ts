@@ -55,6 +55,20 @@ const byDefinition = (returns: Float64Array, strategies: number, blocks: number)
 }
 
 describe("backtestOverfitting", () => {
+  it("gives no ratio to returns that do not vary on a half, wherever they lie", () => {
+    // The first strategy earns the same in every bar but for the first block; the second has a true ratio of about 1.
+    for (const [seed, constant] of [0.1, 0.037, 0.0123, 0.3, 0.007].entries()) {
+      const random = keyedRandom("constant on a half", seed)
+      const returns = Float64Array.from({ length: 160 * 2 }, (_, i) =>
+        i % 2 === 0 ? (i < 20 ? 20 * constant * random.normal() : constant) : 0.01 * (1 + random.normal())
+      )
+      const { degradation, logits } = overfitting(returns, { strategies: 2 })
+      // Where it is chosen on the first block too, it varies, and is worse.
+      for (const logit of logits) expect(logit).toBeCloseTo(Math.log(2), 12)
+      expect(Math.abs(degradation?.intercept ?? Number.NaN)).toBeLessThan(10)
+    }
+  })
+
   it("is what the definition says, split by split", () => {
     const strategies = 5
     const returns = noise(1, 67, strategies, 0.2)

@@ -6,7 +6,8 @@ import {
   expectedMaximumSharpe,
   minimumTrackRecord,
   probabilisticSharpe,
-  type SharpeEstimate
+  type SharpeEstimate,
+  sharpeOfSums
 } from "../../../src/learning/evaluation/SharpeStatistics.ts"
 import { keyedRandom } from "../../../src/protocols/wire/KeyedRandom.ts"
 import { refusalOf } from "./refusals.ts"
@@ -168,5 +169,40 @@ describe("the minimum track record", () => {
   it("is without end where the ratio is not above the benchmark", () => {
     expect(Either.getOrThrow(minimumTrackRecord(normal(0.1, 100), 0.1, 0.95))).toBe(Number.POSITIVE_INFINITY)
     expect(() => minimumTrackRecord(normal(0.1, 100), 0, 0.5)).toThrow("the confidence is 0.5")
+  })
+})
+
+describe("the Sharpe ratio of sums", () => {
+  const sumsOf = (values: ReadonlyArray<number>, offset: number) => ({
+    count: values.length,
+    offset,
+    sum: values.reduce((sum, value) => sum + (value - offset), 0),
+    squares: values.reduce((sum, value) => sum + (value - offset) ** 2, 0)
+  })
+
+  it("is mean over deviation, whatever the offset", () => {
+    const values = [0.01, -0.02, 0.03, 0.015]
+    const deviation = Math.sqrt(values.reduce((sum, value) => sum + (value - 0.008_75) ** 2, 0) / 3)
+    for (const offset of [0, 0.01, -0.5])
+      expect(sharpeOfSums(sumsOf(values, offset))).toBeCloseTo(0.008_75 / deviation, 10)
+  })
+
+  it("is 0 of what does not vary, however its sums are rounded", () => {
+    fc.assert(
+      fc.property(
+        fc.double({ min: -0.9, max: 2, noNaN: true }),
+        fc.double({ min: -0.9, max: 2, noNaN: true }),
+        fc.integer({ min: 2, max: 3_000 }),
+        (value, offset, count) => {
+          expect(sharpeOfSums(sumsOf(Array<number>(count).fill(value), offset))).toBe(0)
+        }
+      )
+    )
+    // An equity that grows by a thousandth a bar, in doubles: its returns differ by their rounding.
+    const equity = Array.from({ length: 500 }, (_, i) => 100_000 * 1.001 ** i)
+    const returns = equity.slice(1).map((value, i) => value / (equity[i] as number) - 1)
+    expect(new Set(returns).size).toBeGreaterThan(1)
+    expect(sharpeOfSums(sumsOf(returns, returns[0] as number))).toBe(0)
+    expect(sharpeOfSums(sumsOf([0.1], 0))).toBe(0)
   })
 })

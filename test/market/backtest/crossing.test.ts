@@ -5,7 +5,7 @@ import {
   type TargetOptions,
   runTargets as targetSteps
 } from "../../../src/market/backtest/crossing.ts"
-import { runEvents } from "../../../src/market/backtest/EventEngine.ts"
+import { runEvents, type Strategy } from "../../../src/market/backtest/EventEngine.ts"
 import { targetStrategy } from "../../../src/market/backtest/targetStrategy.ts"
 import { type ExecutionRules, withoutLimits } from "../../../src/market/execution/Terms.ts"
 import { free, instrumentOf } from "../execution/market.ts"
@@ -66,10 +66,16 @@ describe("a run of targets", () => {
             withEquity: true
           })
           const strategy = targetStrategy({ positions: new Map([[one.instrument.id, targets]]), exposure })
-          const byEvents = drain(runEvents(scheduleOf(one), strategy, { startingCash: 50_000, rules }))
+          const sides: Array<number> = []
+          const watched: Strategy = (context) => {
+            sides.push(Math.sign(context.heldOf(one.instrument.id)))
+            return strategy(context)
+          }
+          const byEvents = drain(runEvents(scheduleOf(one), watched, { startingCash: 50_000, rules }))
           expect(byTargets.ledger).toEqual(byEvents.account.ledger)
           expect(byTargets.equityCurve).toEqual(byEvents.equity)
           expect(byTargets.equity).toBe(byEvents.equity.at(-1))
+          expect(byTargets.sides).toEqual(Int8Array.from(sides))
           expect([byTargets.fills, byTargets.orders, byTargets.rejections, byTargets.shortfall]).toEqual([
             byEvents.fills.length,
             byEvents.orders.length,
@@ -88,7 +94,7 @@ describe("a run of targets", () => {
     const one = series()
     const targets = crossingTargets(one, 3, 8, true)
     const without = runTargets(one, targets, { ...options, withEquity: false })
-    expect({ ...runTargets(one, targets, options), equityCurve: null }).toEqual(without)
+    expect({ ...runTargets(one, targets, options), equityCurve: null, sides: null }).toEqual(without)
     const still = runTargets(one, new Int8Array(60), options)
     expect(still).toMatchObject({ equity: 100_000_000_000, fills: 0, orders: 0 })
     expect(new Set(still.equityCurve)).toEqual(new Set([100_000_000_000]))

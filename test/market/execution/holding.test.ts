@@ -84,4 +84,14 @@ describe("a charge", () => {
     expect(dividendOf({ instrument: "x", lots: -3 }, contract, 0.1)?.micro).toBe(150_000)
     expect(dividendOf({ instrument: "x", lots: 0 }, contract, 0.1)).toBeUndefined()
   })
+
+  it("for a dividend is counted with every digit of an adjusted amount, and rounded as a whole", () => {
+    const perUnit = 0.123_456_789_012_345
+    const held = (lots: number, lot: number) => dividendOf({ instrument: "x", lots }, { lot }, perUnit)?.micro
+    expect(held(1_234_567_890, 1)).toBe(-152_415_787_517_145)
+    expect(held(-1_234_567_890, 1)).toBe(152_415_787_517_146)
+    expect(held(3, 1e-8)).toBeUndefined()
+    expect(held(-3, 1e-8)).toBe(1)
+    expect(dividendOf({ instrument: "x", lots: -1 }, { lot: 1 }, 1e-300)?.micro).toBe(1)
+  })
 })

@@ -1,7 +1,16 @@
 /** An instrument of whole prices, its bars, and orders in it: what the tests of the engine trade. */
 import type { Costs } from "../../../src/market/Costs.ts"
 import type { Fraction } from "../../../src/market/execution/Money.ts"
-import type { Market, MatchedBar } from "../../../src/market/execution/matching.ts"
+import {
+  closeMatching,
+  fillLimits,
+  fillStops,
+  goesInside,
+  type Market,
+  type Matched,
+  type MatchedBar,
+  openMatching
+} from "../../../src/market/execution/matching.ts"
 import {
   type OrderRequest,
   orderOf,
@@ -99,3 +108,15 @@ export const marketOf = (changes: Partial<Market> = {}): Market => ({
   room: Number.MAX_SAFE_INTEGER,
   ...changes
 })
+
+/** All the steps through a bar, of an account that is not liquidated on the way. */
+export const match = (
+  orders: ReadonlyArray<WorkingOrder>,
+  bar: MatchedBar,
+  market: Market,
+  its: Terms
+): Matched => {
+  const matching = openMatching(orders, bar, market, its)
+  for (const step of [fillStops, fillLimits]) if (goesInside(matching)) step(matching, matching.room)
+  return closeMatching(matching)
+}

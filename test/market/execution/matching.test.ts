@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { type Market, type Matched, type MatchedBar, match } from "../../../src/market/execution/matching.ts"
+import type { Market, Matched, MatchedBar } from "../../../src/market/execution/matching.ts"
 import {
   limit,
   market,
@@ -8,7 +8,19 @@ import {
   type WorkingOrder
 } from "../../../src/market/execution/Order.ts"
 import type { ExecutionRules } from "../../../src/market/execution/Terms.ts"
-import { alpha, asOfAt, barOf, frameMs, free, marketOf, next, openTimeAt, terms, working } from "./market.ts"
+import {
+  alpha,
+  asOfAt,
+  barOf,
+  frameMs,
+  free,
+  marketOf,
+  match,
+  next,
+  openTimeAt,
+  terms,
+  working
+} from "./market.ts"
 
 const id = alpha.id
 const gtc = "good-till-cancelled"
