@@ -30,5 +30,6 @@ export const streamTopics = {
   contrarian: Topic.make(streams.contrarian.name, streams.contrarian.eventType),
   "consensus-wrong": Topic.make(streams["consensus-wrong"].name, streams["consensus-wrong"].eventType),
   "real-wages": Topic.make(streams["real-wages"].name, streams["real-wages"].eventType),
-  regime: Topic.make(streams.regime.name, streams.regime.eventType)
+  regime: Topic.make(streams.regime.name, streams.regime.eventType),
+  "market-features": Topic.make(streams["market-features"].name, streams["market-features"].eventType)
 } as const

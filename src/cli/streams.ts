@@ -4,7 +4,7 @@ import { Effect, Option, Stream } from "effect"
 import { callAgent } from "../agents/NodeContext.ts"
 import { symbolOf } from "../protocols/Instrument.ts"
 import { StreamsRpcs } from "../protocols/rpc/StreamsRpcs.ts"
-import { type OpinionRecord, type Publication, StreamName } from "../protocols/Streams.ts"
+import { type OpinionRecord, type Publication, publishedAtOf, StreamName } from "../protocols/Streams.ts"
 import type { ParsedArguments } from "./arguments.ts"
 import { againstRunning } from "./connection.ts"
 import { UsageError } from "./errors.ts"
@@ -28,6 +28,10 @@ const recordText = (whose: string, record: OpinionRecord): string =>
   record.status === "unavailable"
     ? `${whose} -`
     : `${whose} ${record.score.toFixed(2)} (Brier ${signed(record.excessBrier, 3)} ± ${record.excessBrierError.toFixed(3)} beside the base rate, ${record.asOfs} as-ofs)`
+
+/** Streams may be published several times a minute. */
+const secondOf = (epochMs: number): string =>
+  `${new Date(epochMs).toISOString().slice(0, 19).replace("T", " ")}Z`
 
 /** A publication in one line. */
 export const summaryOf = (publication: Publication): string => {
@@ -80,6 +84,12 @@ export const summaryOf = (publication: Publication): string => {
       const { reading } = publication
       return `${reading.regime}: ${reading.states.map(({ name, probability }) => `${name} ${percent(probability, 0)}`).join(", ")}`
     }
+    case "market-features": {
+      const { features } = publication.reading
+      const there = features.flatMap((feature) => (feature.status === "available" ? [feature] : []))
+      const shown = there.map(({ name, value }) => `${name} ${Number(value.toPrecision(4))}`)
+      return `${there.length} of ${features.length}${shown.length > 0 ? `: ${shown.join(", ")}` : ""}`
+    }
   }
 }
 
@@ -99,9 +109,12 @@ const show = (
       ...publications.map((publication) => [
         publication.stream,
         instant(publication.asOf),
+        publishedAtOf(publication) === publication.asOf ? "" : `at ${secondOf(publishedAtOf(publication))}`,
         summaryOf(publication)
       ]),
-      ...wanted.filter((stream) => !published.has(stream)).map((stream) => [stream, "-", "not published yet"])
+      ...wanted
+        .filter((stream) => !published.has(stream))
+        .map((stream) => [stream, "-", "", "not published yet"])
     ])
   )
 }

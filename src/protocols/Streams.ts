@@ -1,5 +1,5 @@
 /**
- * The market-intelligence streams: eight readings of the market, each published at an interval of its own. What cannot
+ * The market-intelligence streams: nine readings of the market, each published at an interval of its own. What cannot
  * be read is said to be unavailable, with the reason. The formulas are in docs/streams.md.
  */
 import { Schema } from "effect"
@@ -16,7 +16,8 @@ export const StreamName = Schema.Literal(
   "contrarian",
   "consensus-wrong",
   "real-wages",
-  "regime"
+  "regime",
+  "market-features"
 )
 export type StreamName = typeof StreamName.Type
 
@@ -231,6 +232,43 @@ export const RegimeReading = reading({
 })
 export type RegimeReading = typeof RegimeReading.Type
 
+/**
+ * Why a feature has no number:
+ * - `warming-up`: the history is not yet long enough;
+ * - `no-source`: a source that it is made of has nothing at the as-of, or within the window;
+ * - `undefined`: the definition has no value there, as the share of winners where nothing has moved.
+ */
+export const Absence = Schema.Literal("warming-up", "no-source", "undefined")
+export type Absence = typeof Absence.Type
+
+const featureFields = {
+  name: Schema.String.pipe(Schema.maxLength(64)),
+  unit: Schema.String.pipe(Schema.maxLength(64)),
+  /** What it is made of, in words. */
+  source: Schema.String.pipe(Schema.maxLength(300))
+}
+
+/** One of the ten features of the market: a number, or the reason why there is none. */
+export const MarketFeature = Schema.Union(
+  Schema.Struct({
+    ...featureFields,
+    status: Schema.Literal("available"),
+    value: Schema.Finite,
+    /** What it is of: the close of a session, the date of a figure, or the as-of itself. */
+    at: EpochMs
+  }),
+  Schema.Struct({ ...featureFields, status: Schema.Literal("absent"), absence: Absence, reason: Reason })
+)
+export type MarketFeature = typeof MarketFeature.Type
+
+export const FeaturesReading = reading({
+  /** Version of the feature schema. */
+  version: Count,
+  /** In the order of the schema. */
+  features: Schema.Array(MarketFeature).pipe(Schema.maxItems(32))
+})
+export type FeaturesReading = typeof FeaturesReading.Type
+
 const published = <const Name extends StreamName, const Type extends string, Reading, Encoded>(
   name: Name,
   type: Type,
@@ -245,8 +283,10 @@ const published = <const Name extends StreamName, const Type extends string, Rea
       /** Of the formula. */
       definition: Schema.Int.pipe(Schema.between(1, 10_000)),
       asOf: EpochMs,
-      /** Counts the as-ofs of the run; rises from one publication to the next, without being dense. */
+      /** Counts the bars' as-ofs of the run; never falls from one publication to the next, and is not dense. */
       sequence: Count,
+      /** By the clock of the day, later than that of the publication before; where it is absent the as-of, as in lock-step. */
+      publishedAt: Schema.optionalWith(EpochMs, { exact: true }),
       /** What it was read from. */
       sources: Schema.Array(Schema.String.pipe(Schema.maxLength(300))).pipe(Schema.maxItems(8)),
       reading: readingOf
@@ -263,7 +303,8 @@ export const streams = {
   contrarian: published("contrarian", "ContrarianPublished", ContrarianReading),
   "consensus-wrong": published("consensus-wrong", "ConsensusPublished", ConsensusReading),
   "real-wages": published("real-wages", "WagesPublished", WagesReading),
-  regime: published("regime", "RegimePublished", RegimeReading)
+  regime: published("regime", "RegimePublished", RegimeReading),
+  "market-features": published("market-features", "FeaturesPublished", FeaturesReading)
 } as const
 
 export type PublicationOf<Name extends StreamName> = EventType.EventOf<
@@ -278,6 +319,9 @@ export const Publication = Schema.Union(
   ])
 )
 export type Publication = { [Name in StreamName]: PublicationOf<Name> }[StreamName]
+
+/** When it was published. */
+export const publishedAtOf = ({ asOf, publishedAt = asOf }: Publication): EpochMs => publishedAt
 
 /** A text about the market, as anybody may put it into the context: an item of this type with this payload. */
 export const textItem = "text"

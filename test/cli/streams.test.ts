@@ -4,7 +4,13 @@ import { instrumentId } from "../../src/protocols/Instrument.ts"
 import { type OpinionRecord, type Publication, StreamName, unavailable } from "../../src/protocols/Streams.ts"
 
 const [alpha, bravo] = [instrumentId("sim", "ALPHA", "spot"), instrumentId("sim", "BRAVO", "spot")]
-const about = { definition: 1, asOf: 1_704_067_200_000, sequence: 3, sources: [] }
+const about = {
+  definition: 1,
+  asOf: 1_704_067_200_000,
+  sequence: 3,
+  publishedAt: 1_704_067_200_000,
+  sources: []
+}
 const priceOf = (instrument: typeof alpha, ageMs: number) => ({
   instrument,
   price: 101.5,
@@ -189,6 +195,36 @@ const cases: ReadonlyArray<readonly [Publication, string]> = [
       }
     },
     "turbulent: calm 10%, turbulent 90%"
+  ],
+  [
+    {
+      ...about,
+      stream: "market-features",
+      reading: {
+        status: "available",
+        version: 1,
+        features: [
+          {
+            name: "vix_level",
+            unit: "index points",
+            source: "vix.csv",
+            status: "available",
+            value: 14.123456,
+            at: 0
+          },
+          { name: "correlation", unit: "-1 to 1", source: "bars", status: "available", value: 0, at: 0 },
+          {
+            name: "put_call_ratio",
+            unit: "ratio",
+            source: "",
+            status: "absent",
+            absence: "no-source",
+            reason: "none"
+          }
+        ]
+      }
+    },
+    "2 of 3: vix_level 14.12, correlation 0"
   ]
 ]
 

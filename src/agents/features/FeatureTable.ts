@@ -4,10 +4,11 @@
  *
  * Numbers are written with all their digits: read back, they are the same.
  */
-import type { Absence, FeatureVector } from "../../market/features/FeatureValue.ts"
+import type { FeatureVector } from "../../market/features/FeatureValue.ts"
 import { absences, isPresent } from "../../market/features/FeatureValue.ts"
 import type { InstrumentId } from "../../protocols/Instrument.ts"
 import type { FeatureSchema } from "../../protocols/Model.ts"
+import type { Absence } from "../../protocols/Streams.ts"
 
 export interface AbsentFeature {
   readonly feature: string

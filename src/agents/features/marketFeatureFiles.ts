@@ -13,7 +13,6 @@
  */
 import { Effect, Either } from "effect"
 import type { Steps } from "../../learning/steps.ts"
-import { delimiterOf, splitLine } from "../../market/CsvLine.ts"
 import {
   type MarketSession,
   makeMarketFeatures,
@@ -26,6 +25,7 @@ import { InputTableUnfit } from "../training/errors.ts"
 import { readTableText } from "../training/InputTable.ts"
 import { type DatedTable, parseDatedTable } from "./DatedTable.ts"
 import { type FeatureTable, makeFeatureTable } from "./FeatureTable.ts"
+import { parseSectors } from "./SectorTable.ts"
 
 /** Paths, of what there is. */
 export interface MarketFiles {
@@ -71,39 +71,14 @@ const readDated = (path: string, wanted?: ReadonlyArray<string>) =>
 const readGiven = (path: string | undefined, column: string) =>
   path === undefined ? Effect.succeed(null) : readDated(path, [column])
 
-/** The sector of each ticker. */
-const parseSectors = (
-  path: string,
-  text: string
-): Either.Either<ReadonlyMap<string, string>, InputTableUnfit> => {
-  const lines = text.replace(/^\ufeff/, "").split(/\r?\n/)
-  const [head = ""] = lines
-  const delimiter = delimiterOf(head)
-  const header = splitLine(head, delimiter)?.map((name) => name.trim()) ?? []
-  const missing = ["ticker", "sector"].find((name) => !header.includes(name))
-  if (missing !== undefined) return unfit(path, `it has no column ${missing}`)
-  const [tickerPlace, sectorPlace] = [header.indexOf("ticker"), header.indexOf("sector")]
-  const sectors = new Map<string, string>()
-  for (const [i, content] of lines.entries()) {
-    if (i === 0 || content.trim() === "") continue
-    const fields = splitLine(content, delimiter)?.map((field) => field.trim())
-    const [ticker = "", sector = ""] = [fields?.[tickerPlace], fields?.[sectorPlace]]
-    if (fields?.length !== header.length || ticker === "" || sector === "") {
-      return unfit(path, `line ${i + 1} does not name a ticker and its sector`)
-    }
-    if (sectors.has(ticker)) return unfit(path, `line ${i + 1} names ${ticker} again`)
-    sectors.set(ticker, sector)
-  }
-  return Either.right(sectors)
-}
-
 const readPanel = (files: PanelFiles): Effect.Effect<Panel, InputTableUnfit> =>
   Effect.gen(function* () {
     const adjusted = yield* readDated(files.adjusted)
     const tickers = adjusted.columns
     const close = yield* readDated(files.close, tickers)
     const volume = yield* readDated(files.volume, tickers)
-    const byTicker = yield* parseSectors(files.sectors, yield* readTableText(files.sectors))
+    const sectorsText = yield* readTableText(files.sectors)
+    const byTicker = yield* yield* stepwise(parseSectors(files.sectors, sectorsText))
     const homeless = tickers.find((ticker) => !byTicker.has(ticker))
     if (homeless !== undefined) return yield* unfit(files.sectors, `it names no sector of ${homeless}`)
     return { adjusted, close, volume, sectors: tickers.map((ticker) => byTicker.get(ticker) as string) }

@@ -1,9 +1,10 @@
 /**
- * What the streams keep of the bars: the latest of each instrument, the market as one series, and how far the run is. A fold
- * over the bars' stream, changed in place. A run with more instruments than a reading covers has the first of them
+ * What the streams keep of the bars: the latest of each instrument, the market as one series, its sessions, and how far the
+ * run is. A fold over the bars' stream, changed in place. A run with more instruments than a reading covers has the first of them
  * followed.
  */
 import { Schema } from "effect"
+import { type PanelDay, takeSessionBar } from "../../market/features/SessionPanel.ts"
 import { emptyMarket, type MarketSeries, observe } from "../../market/streams/MarketSeries.ts"
 import { type FollowedInstrument, takeBar } from "../../market/streams/RecentBars.ts"
 import type { Bar, BarsClosed, BarsEvent } from "../../protocols/Bar.ts"
@@ -19,6 +20,8 @@ export interface BarsSeen {
   timeFrame: TimeFrame | null
   /** Milliseconds between two as-ofs; null in lock-step, and before the feed has been opened. */
   paceMs: number | null
+  /** Whether the bars' time is that of the clock. */
+  isLive: boolean
   /** The instant up to which bars are known, and the one before; 0 for none. */
   asOf: number
   previousAsOf: number
@@ -28,19 +31,23 @@ export interface BarsSeen {
   instruments: ReadonlyArray<Instrument>
   readonly bars: Map<InstrumentId, Array<Bar>>
   readonly market: MarketSeries
+  /** Of the instruments, in their order. */
+  readonly sessions: Array<PanelDay>
 }
 
 export const emptyBarsSeen = (): BarsSeen => ({
   source: "",
   timeFrame: null,
   paceMs: null,
+  isLive: false,
   asOf: 0,
   previousAsOf: 0,
   index: 0,
   isWarmUp: true,
   instruments: [],
   bars: new Map(),
-  market: emptyMarket()
+  market: emptyMarket(),
+  sessions: []
 })
 
 const take = (state: BarsSeen, { payload }: BarsClosed): void => {
@@ -55,21 +62,26 @@ const take = (state: BarsSeen, { payload }: BarsClosed): void => {
   state.timeFrame = payload.timeFrame
   state.index = payload.index
   state.isWarmUp = payload.warmUp
+  const places = new Map(state.instruments.map(({ id }, place) => [id, place]))
+  const calendars = state.instruments.map(({ calendar }) => calendar)
   const returns: Array<number> = []
   for (const bar of payload.bars) {
     const bars = state.bars.get(bar.instrument)
     if (bars === undefined) continue
     const before = bars.at(-1)
-    if (takeBar(bars, bar) && before !== undefined) returns.push(Math.log(bar.close / before.close))
+    if (!takeBar(bars, bar)) continue
+    if (before !== undefined) returns.push(Math.log(bar.close / before.close))
+    takeSessionBar(state.sessions, calendars, places.get(bar.instrument) as number, bar)
   }
   observe(state.market, asOf, returns)
 }
 
 export const evolveBarsSeen = (state: BarsSeen, event: BarsEvent): BarsSeen => {
   if (event.type === "FeedOpened") {
-    const { instruments, paceMs, source, timeFrame } = event.payload
+    const { instruments, isLive = false, paceMs, source, timeFrame } = event.payload
     state.source = source
     state.paceMs = paceMs
+    state.isLive = isLive
     state.timeFrame = timeFrame
     state.instruments = instruments.slice(0, instrumentsPerReadingMax)
     for (const { id } of state.instruments) if (!state.bars.has(id)) state.bars.set(id, [])
@@ -85,6 +97,7 @@ const EncodedBarsSeen = Schema.Struct({
   source: Schema.String,
   timeFrame: Schema.NullOr(TimeFrame),
   paceMs: Schema.NullOr(Schema.Finite),
+  isLive: Schema.Boolean,
   asOf: EpochMs,
   previousAsOf: EpochMs,
   index: Schema.NonNegativeInt,
@@ -100,11 +113,13 @@ const EncodedBarsSeen = Schema.Struct({
     logVolatilities: Schema.String,
     count: Schema.NonNegativeInt,
     variance: Schema.Finite
-  })
+  }),
+  /** The day, then the closes, then the volumes. */
+  sessions: Schema.String
 })
 type EncodedBarsSeen = typeof EncodedBarsSeen.Type
 
-const encode = ({ bars, market, ...state }: BarsSeen): EncodedBarsSeen => {
+const encode = ({ bars, market, sessions, ...state }: BarsSeen): EncodedBarsSeen => {
   const places = new Map<string, number>()
   const placeOf = (source: string) => {
     const place = places.get(source) ?? places.size
@@ -128,14 +143,16 @@ const encode = ({ bars, market, ...state }: BarsSeen): EncodedBarsSeen => {
       logVolatilities: encodeRows(logVolatilities, (one) => [one]),
       count,
       variance
-    }
+    },
+    sessions: encodeRows(sessions, ({ closes, day, volumes }) => [day, ...closes, ...volumes])
   }
 }
 
 const barWidth = 12
 
-const decode = ({ bars, market, sources, ...state }: EncodedBarsSeen): BarsSeen => {
-  const { timeFrame } = state
+const decode = ({ bars, market, sessions, sources, ...state }: EncodedBarsSeen): BarsSeen => {
+  const { instruments, timeFrame } = state
+  const count = instruments.length
   const barsOf = (instrument: InstrumentId, text: string): Array<Bar> =>
     timeFrame === null
       ? []
@@ -158,14 +175,19 @@ const decode = ({ bars, market, sources, ...state }: EncodedBarsSeen): BarsSeen 
   const column = (text: string) => decodeRows(text, 1, (at) => at(0))
   return {
     ...state,
-    bars: new Map(state.instruments.map(({ id }, i) => [id, barsOf(id, bars[i] as string)])),
+    bars: new Map(instruments.map(({ id }, i) => [id, barsOf(id, bars[i] as string)])),
     market: {
       asOfs: column(market.asOfs),
       returns: column(market.returns),
       logVolatilities: column(market.logVolatilities),
       count: market.count,
       variance: market.variance
-    }
+    },
+    sessions: decodeRows(sessions, 1 + 2 * count, (at) => ({
+      day: at(0),
+      closes: Float64Array.from({ length: count }, (_, place) => at(1 + place)),
+      volumes: Float64Array.from({ length: count }, (_, place) => at(1 + count + place))
+    }))
   }
 }
 

@@ -17,6 +17,7 @@ export const RoundForStreams = EventType.make({
       Schema.Struct({
         key: DecisionKey,
         pooled: Probabilities,
+        calibrated: Probabilities,
         degraded: Schema.NullOr(Schema.String),
         inputs: Schema.Struct({ baseRate: Schema.Struct({ probabilities: Probabilities }) })
       })

@@ -1,9 +1,10 @@
 /**
  * What the streams keep of the committee's rounds: the latest leans of each instrument, what was said about questions whose
- * outcomes are still to come, and what opinions cost once they had come. A fold over the decisions' stream, changed in
- * place. A degraded decision is nobody's opinion and is passed over.
+ * outcomes are still to come, what opinions cost once they had come, and what the committee's probabilities have lately been
+ * worth. A fold over the decisions' stream, changed in place. A degraded decision is nobody's opinion and is passed over.
  */
 import { Schema } from "effect"
+import { type CommitteeSkill, emptySkill, takeOutcome } from "../../market/features/SignalQuality.ts"
 import { lossesOf, type ScoredOutcomes } from "../../market/streams/consensusWrong.ts"
 import { type Lean, leansMax } from "../../market/streams/contrarian.ts"
 import type { Probabilities } from "../../protocols/Opinion.ts"
@@ -18,6 +19,7 @@ export const pendingMax = 8_192
 
 interface Said {
   readonly pooled: Probabilities
+  readonly calibrated: Probabilities
   readonly baseRate: Probabilities
 }
 
@@ -28,13 +30,15 @@ export interface RoundsSeen {
   /** By instrument and as-of, oldest first. */
   readonly pending: Map<string, Said>
   readonly scored: Array<ScoredOutcomes>
+  readonly skill: CommitteeSkill
 }
 
 export const emptyRoundsSeen = (): RoundsSeen => ({
   barsSequence: 0,
   leans: new Map(),
   pending: new Map(),
-  scored: []
+  scored: [],
+  skill: emptySkill()
 })
 
 const keyOf = ({ asOf, instrument }: { readonly instrument: string; readonly asOf: number }) =>
@@ -42,13 +46,14 @@ const keyOf = ({ asOf, instrument }: { readonly instrument: string; readonly asO
 
 type Round = RoundForStreams["payload"]
 
-const score = ({ pending, scored }: RoundsSeen, outcomes: Round["outcomes"]): void => {
+const score = ({ pending, scored, skill }: RoundsSeen, outcomes: Round["outcomes"]): void => {
   const rows = new Map<string, ScoredOutcomes>()
   for (const outcome of outcomes) {
     const said = pending.get(keyOf(outcome))
     if (said === undefined) continue
     pending.delete(keyOf(outcome))
     const { asOf, label, maturedAt } = outcome
+    takeOutcome(skill, { label, probability: said.calibrated[label] })
     const [own, base] = [lossesOf(said.pooled, label), lossesOf(said.baseRate, label)]
     const row = rows.get(`${asOf}/${maturedAt}`)
     rows.set(`${asOf}/${maturedAt}`, {
@@ -67,7 +72,7 @@ const score = ({ pending, scored }: RoundsSeen, outcomes: Round["outcomes"]): vo
 
 const record = (
   { leans, pending }: RoundsSeen,
-  { inputs, key, pooled }: Round["decisions"][number]
+  { calibrated, inputs, key, pooled }: Round["decisions"][number]
 ): void => {
   const { asOf, instrument } = key
   const own = leans.get(instrument) ?? []
@@ -77,7 +82,7 @@ const record = (
   own.push({ asOf, lean: Math.max(-1, Math.min(1, pooled.buy - pooled.sell)) })
   // The latest, and as many before it as it is compared with.
   if (own.length > leansMax + 1) own.shift()
-  pending.set(keyOf(key), { pooled, baseRate: inputs.baseRate.probabilities })
+  pending.set(keyOf(key), { pooled, calibrated, baseRate: inputs.baseRate.probabilities })
 }
 
 export const evolveRoundsSeen = (
@@ -99,11 +104,19 @@ const EncodedRoundsSeen = Schema.Struct({
   barsSequence: Schema.NonNegativeInt,
   leans: Schema.Array(Schema.Struct({ instrument: Schema.String, rows: Schema.String })),
   pending: Schema.Struct({ keys: Schema.Array(Schema.String), rows: Schema.String }),
-  scored: Schema.String
+  scored: Schema.String,
+  skill: Schema.Struct({
+    skills: Schema.String,
+    right: Schema.Struct({
+      sell: Schema.NonNegativeInt,
+      hold: Schema.NonNegativeInt,
+      buy: Schema.NonNegativeInt
+    })
+  })
 })
 type EncodedRoundsSeen = typeof EncodedRoundsSeen.Type
 
-const encode = ({ barsSequence, leans, pending, scored }: RoundsSeen): EncodedRoundsSeen => ({
+const encode = ({ barsSequence, leans, pending, scored, skill }: RoundsSeen): EncodedRoundsSeen => ({
   barsSequence,
   leans: [...leans].map(([instrument, own]) => ({
     instrument,
@@ -111,23 +124,26 @@ const encode = ({ barsSequence, leans, pending, scored }: RoundsSeen): EncodedRo
   })),
   pending: {
     keys: [...pending.keys()],
-    rows: encodeRows([...pending.values()], ({ baseRate, pooled }) => [
+    rows: encodeRows([...pending.values()], ({ baseRate, calibrated, pooled }) => [
       ...[pooled.sell, pooled.hold, pooled.buy],
+      ...[calibrated.sell, calibrated.hold, calibrated.buy],
       ...[baseRate.sell, baseRate.hold, baseRate.buy]
     ])
   },
   scored: encodeRows(scored, (row) => [
     ...[row.asOf, row.maturedAt, row.outcomes],
     ...[row.brier, row.baseBrier, row.logLoss, row.baseLogLoss]
-  ])
+  ]),
+  skill: { skills: encodeRows(skill.skills, (one) => [one]), right: { ...skill.right } }
 })
 
-const [leanWidth, saidWidth, scoredWidth] = [2, 6, 7] as const
+const [leanWidth, saidWidth, scoredWidth] = [2, 9, 7] as const
 
-const decode = ({ barsSequence, leans, pending, scored }: EncodedRoundsSeen): RoundsSeen => {
+const decode = ({ barsSequence, leans, pending, scored, skill }: EncodedRoundsSeen): RoundsSeen => {
   const said = decodeRows(pending.rows, saidWidth, (at) => ({
     pooled: { sell: at(0), hold: at(1), buy: at(2) },
-    baseRate: { sell: at(3), hold: at(4), buy: at(5) }
+    calibrated: { sell: at(3), hold: at(4), buy: at(5) },
+    baseRate: { sell: at(6), hold: at(7), buy: at(8) }
   }))
   return {
     barsSequence,
@@ -146,7 +162,8 @@ const decode = ({ barsSequence, leans, pending, scored }: EncodedRoundsSeen): Ro
       baseBrier: at(4),
       logLoss: at(5),
       baseLogLoss: at(6)
-    }))
+    })),
+    skill: { skills: decodeRows(skill.skills, 1, (at) => at(0)), right: { ...skill.right } }
   }
 }
 

@@ -1,27 +1,27 @@
 /**
- * The streams agent: follows the bars and the committee's rounds, and publishes each market-intelligence stream when its
- * interval has begun anew and there are bars of a new as-of. It keeps the latest publications for those who ask, and puts
- * each into the context.
+ * The streams agent: follows the bars and the committee's rounds, and publishes each market-intelligence stream at its
+ * interval. It keeps the latest publications for those who ask, and puts what is new into the context.
  *
  * What can go wrong never leaves the stream it befell: it is told in the log, and the stream is published when it is due
  * again. Nobody waits for this agent; in lock-step it follows behind.
  *
- * A stream is read from what the journal held when its bars came: those bars, and the rounds before them. In lock-step
- * nothing goes by the clock: intervals are counted in the bars' time, and the context is left alone, so that a repetition
- * publishes the same. The warm-up is learned from and nothing is published in it.
+ * A stream is read from what the journal held when the latest bars came: those bars, and the rounds before them. In
+ * lock-step nothing goes by the clock: intervals are counted in the bars' time, and the context is left alone, so that a
+ * repetition publishes the same. Otherwise they are of the monotonic clock, between bars as well, each stream on its own
+ * fiber, from when the agent has caught up with the journal. The warm-up is learned from and nothing is published in it.
  */
-import { Cause, Effect, Either, FiberSet, Option, Stream } from "effect"
+import { Cause, Effect, Either, Option, Stream } from "effect"
 import { barsEvents, barsStream } from "../../protocols/Bar.ts"
 import { ContextRpcs } from "../../protocols/rpc/ContextRpcs.ts"
 import { StreamsRpcs } from "../../protocols/rpc/StreamsRpcs.ts"
-import { type Publication, StreamName, streamItem } from "../../protocols/Streams.ts"
+import { type Publication, publishedAtOf, StreamName, streamItem } from "../../protocols/Streams.ts"
 import { toMs } from "../../protocols/TimeFrame.ts"
 import * as EventType from "../../protocols/wire/EventType.ts"
 import { epochZero } from "../../protocols/wire/Ids.ts"
 import { Bus } from "../../runtime/Bus.ts"
 import { breathe } from "../../runtime/breathe.ts"
 import { decodeRecord } from "../../runtime/Fold.ts"
-import { monotonicMs } from "../../runtime/MonotonicClock.ts"
+import { Journal } from "../../runtime/Journal.ts"
 import * as Projection from "../../runtime/Projection.ts"
 import type { Component } from "../../runtime/Supervisor.ts"
 import * as Topic from "../../runtime/Topic.ts"
@@ -37,7 +37,7 @@ import { makeReadings } from "./readings.ts"
 import { emptySeen, evolveSeen, type Seen, SeenSnapshot } from "./Seen.ts"
 import { SentenceScorer } from "./SentenceScorer.ts"
 import { makeSentimentTexts } from "./SentimentTexts.ts"
-import { isDue, lockStepInterval } from "./schedule.ts"
+import { everyInterval, isDue, lockStepInterval } from "./schedule.ts"
 
 const name = "streams"
 const names = StreamName.literals
@@ -65,11 +65,12 @@ export const run = (component: Component) =>
     const { streams } = settings
     const bus = yield* Bus
     const context = yield* callAgent(ContextRpcs, "context")
-    const now = yield* monotonicMs
-    const beside = yield* FiberSet.make()
+    const journal = yield* Journal
+    /** What the journal has when this life begins is read before anything is published by the clock. */
+    const caughtUpAt = yield* journal.last(barsStream)
     const seen = yield* Projection.open({
       name,
-      version: 1,
+      version: 2,
       stream: barsStream,
       events: barsEvents,
       initial: emptySeen(),
@@ -96,15 +97,17 @@ export const run = (component: Component) =>
       contrarian: streams.contrarianEveryMs,
       "consensus-wrong": streams.consensusEveryMs,
       "real-wages": streams.wagesEveryMs,
-      regime: streams.regimeEveryMs
+      regime: streams.regimeEveryMs,
+      "market-features": streams.featuresEveryMs
     }
-    /** The latest publications of each stream, oldest first. */
+    /** Of each stream the latest publications, one of each as-of, oldest first. */
     const held = new Map<StreamName, Array<Publication>>(names.map((stream) => [stream, []]))
     const heldOf = (stream: StreamName): ReadonlyArray<Publication> => held.get(stream) ?? []
 
     const remember = (publication: Publication) => {
       const latest = held.get(publication.stream) ?? []
       held.set(publication.stream, latest)
+      if (latest.at(-1)?.asOf === publication.asOf) latest.pop()
       latest.push(publication)
       if (latest.length > streams.historyMax) latest.shift()
     }
@@ -113,16 +116,27 @@ export const run = (component: Component) =>
     const tell = (publication: Publication) => {
       if (bus.transport !== "nats") return Effect.void
       const { asOf, stream } = publication
+      const publishedAt = publishedAtOf(publication)
+      const about = {
+        run,
+        source: name,
+        asOf,
+        subject: `${stream}/${publishedAt}`,
+        knownAt: publishedAt
+      } as const
       const event = {
-        ...enveloped({ run, source: name, asOf, subject: stream }, publication),
+        ...enveloped(about, publication),
         epoch: epochZero
       }
       const topic: Topic.Topic<string, Publication> = streamTopics[stream] as never
       return Effect.provideService(Topic.publish(topic, event), Bus, bus)
     }
 
-    const keep = (publication: Publication) => {
+    /** As-ofs of what the context has. */
+    const keptAsOf = new Map<StreamName, number>()
+    const keepNew = (publication: Publication) => {
       const { asOf, definition, stream } = publication
+      if (asOf <= (keptAsOf.get(stream) ?? Number.NEGATIVE_INFINITY)) return Effect.void
       const item = {
         type: streamItem(stream),
         version: definition,
@@ -130,12 +144,14 @@ export const run = (component: Component) =>
         occurredAt: asOf,
         knownAt: asOf,
         instrument: null,
-        payload: publication
+        // One reading is one item, whenever and in whichever life it is published.
+        payload: { ...publication, publishedAt: asOf }
       }
-      // A node may have no context agent near it; the stream is told all the same.
-      return Effect.catchAll(context.Keep({ item }), ({ message }) =>
-        Effect.logDebug(`The ${stream} stream is not in the context: ${message}`)
-      )
+      return Effect.matchEffect(context.Keep({ item }), {
+        onSuccess: () => Effect.sync(() => keptAsOf.set(stream, asOf)),
+        // A node may have no context agent near it; the stream is told all the same, and kept when it is published again.
+        onFailure: ({ message }) => Effect.logDebug(`The ${stream} stream is not in the context: ${message}`)
+      })
     }
 
     const publish = (stream: StreamName) =>
@@ -143,7 +159,7 @@ export const run = (component: Component) =>
         const publication: Publication = yield* readings[stream]
         remember(publication)
         yield* tell(publication)
-        if (!isLockStep()) yield* keep(publication)
+        if (!isLockStep()) yield* keepNew(publication)
       }).pipe(
         Effect.catchAllCause((cause) =>
           Cause.isInterruptedOnly(cause)
@@ -159,24 +175,25 @@ export const run = (component: Component) =>
       )
     }
 
-    /** By the clock: when each was last found due, and which are being read. */
-    const lastDue = new Map<StreamName, number>()
-    const inHand = new Set<StreamName>()
-    const dueByClock = () => {
-      const at = now()
-      return names.filter((stream) => !inHand.has(stream) && isDue(everyMs[stream], lastDue.get(stream), at))
-    }
-    const publishBeside = (stream: StreamName) => {
-      lastDue.set(stream, now())
-      inHand.add(stream)
-      return FiberSet.run(
-        beside,
-        // Each in a turn of its own.
-        Effect.zipRight(breathe, publish(stream)).pipe(
-          Effect.ensuring(Effect.sync(() => inHand.delete(stream)))
+    /** Open once there are bars to trade on that go by the clock. */
+    const paced = yield* Effect.makeLatch(false)
+    const openWhenPaced = Effect.suspend(() =>
+      isLockStep() || seen.state().bars.isWarmUp ? Effect.void : paced.open
+    )
+    /** No bars are there without the rounds before them. */
+    const settled: Effect.Effect<void> = Effect.suspend(() => {
+      const applied = seen.applied()
+      return seen.progress.current() >= applied
+        ? Effect.void
+        : Effect.zipRight(seen.progress.reached(applied), settled)
+    })
+    const publishByTheClock = (stream: StreamName) =>
+      paced.await.pipe(
+        Effect.zipRight(seen.progress.reached(caughtUpAt)),
+        Effect.zipRight(
+          everyInterval(everyMs[stream], Effect.all([breathe, settled, publish(stream)], { discard: true }))
         )
       )
-    }
 
     /** The rounds that the journal had before these bars. */
     const takeRounds = (state: Seen, barsSequence: number) =>
@@ -192,12 +209,9 @@ export const run = (component: Component) =>
       Effect.gen(function* () {
         if (event.type !== "BarsClosed") return
         yield* takeRounds(state, sequence)
-        if (state.bars.isWarmUp) return
-        if (isLockStep()) {
-          for (const stream of dueInLockStep(state.bars)) yield* Effect.zipRight(breathe, publish(stream))
-        } else {
-          for (const stream of dueByClock()) yield* publishBeside(stream)
-        }
+        yield* openWhenPaced
+        if (state.bars.isWarmUp || !isLockStep()) return
+        for (const stream of dueInLockStep(state.bars)) yield* Effect.zipRight(breathe, publish(stream))
       })
     )
 
@@ -217,5 +231,6 @@ export const run = (component: Component) =>
     yield* Effect.provide(serveAgent(StreamsRpcs, name), handlers)
 
     yield* component.running()
-    yield* follow
+    yield* openWhenPaced
+    yield* Effect.all([follow, ...names.map(publishByTheClock)], { concurrency: "unbounded", discard: true })
   })

@@ -1,11 +1,11 @@
-/** What keeps a series from being read. */
+/** What keeps a source outside from being read. */
 import { Schema } from "effect"
 
-export class SeriesUnavailable extends Schema.TaggedError<SeriesUnavailable>()("SeriesUnavailable", {
-  series: Schema.String,
+export class SourceUnavailable extends Schema.TaggedError<SourceUnavailable>()("SourceUnavailable", {
+  source: Schema.String,
   reason: Schema.String
 }) {
   override get message() {
-    return `${this.series} cannot be read: ${this.reason}.`
+    return `${this.source} cannot be read: ${this.reason}.`
   }
 }

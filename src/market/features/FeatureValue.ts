@@ -2,14 +2,10 @@
  * A feature at an as-of: a number, or the reason why there is none. A reason cannot be taken for a number, so that
  * nothing that is missing becomes a 0 on the way.
  */
+import { Absence } from "../../protocols/Streams.ts"
 
-export const absences = ["warming-up", "no-source", "undefined"] as const
-/**
- * - `warming-up`: the history is not yet long enough;
- * - `no-source`: a source that it is made of has nothing at the as-of, or within the window;
- * - `undefined`: the definition has no value there, as the share of winners where nothing has moved.
- */
-export type Absence = (typeof absences)[number]
+/** In the order in which they are told. */
+export const absences = Absence.literals
 
 export type FeatureValue = number | Absence
 

@@ -28,19 +28,31 @@ import { AsOfNotRising, FromTheFuture, WidthUnfit } from "./errors.ts"
 import type { FeatureValue, FeatureVector } from "./FeatureValue.ts"
 import { makePanelCorrelation } from "./PanelCorrelation.ts"
 import {
+  emptySkill,
   type MaturedOutcome,
-  makeSignalQuality,
   type SignalQualityOptions,
-  signalQualityDefaults
+  signalQualityDefaults,
+  signalQualityOf,
+  takeOutcome
 } from "./SignalQuality.ts"
 
-export const marketFeatureSchema: FeatureSchema = {
-  version: 1,
-  names: [
-    ...["vix_level", "spy_returns_5d", "spy_returns_20d", "volume_ratio", "market_breadth"],
-    ...["correlation", "put_call_ratio", "gini_coefficient", "sector_dispersion", "signal_quality"]
-  ]
-}
+/** Their units, in the order of the schema. */
+export const marketFeatureUnits = {
+  vix_level: "index points",
+  spy_returns_5d: "share",
+  spy_returns_20d: "share",
+  volume_ratio: "ratio",
+  market_breadth: "share, 0 to 1",
+  correlation: "-1 to 1",
+  put_call_ratio: "ratio",
+  gini_coefficient: "0 to 1",
+  sector_dispersion: "share",
+  signal_quality: "nats an outcome, -1 to 1"
+} as const
+export type MarketFeatureName = keyof typeof marketFeatureUnits
+
+export const marketFeatureNames = Object.keys(marketFeatureUnits) as ReadonlyArray<MarketFeatureName>
+export const marketFeatureSchema: FeatureSchema = { version: 1, names: marketFeatureNames }
 
 /** One number a ticker, in the order of the panel; NaN where there is none. */
 export interface PanelSession {
@@ -64,8 +76,8 @@ export interface MarketSession {
 }
 
 export interface MarketFeaturesOptions {
-  /** The sector of each ticker of the panel. */
-  readonly sectors: ReadonlyArray<string>
+  /** The sector of each ticker of the panel; null for one that is in none, and has no part in the dispersion. */
+  readonly sectors: ReadonlyArray<string | null>
   readonly signalQuality?: SignalQualityOptions
 }
 
@@ -87,12 +99,13 @@ export const makeMarketFeatures = ({
   signalQuality = signalQualityDefaults
 }: MarketFeaturesOptions): MarketFeatures => {
   const tickers = sectors.length
-  const sectorNames = [...new Set(sectors)]
-  const sectorOf = Uint32Array.from(sectors, (sector) => sectorNames.indexOf(sector))
+  const sectorNames = [...new Set(sectors.filter((sector) => sector !== null))]
+  /** -1 for none. */
+  const sectorOf = Int32Array.from(sectors, (sector) => (sector === null ? -1 : sectorNames.indexOf(sector)))
   const index = makeLastValues(window + 1)
   const volumes = makeLastValues(window)
   const correlation = makePanelCorrelation(tickers, window)
-  const quality = makeSignalQuality(signalQuality)
+  const skill = emptySkill()
   const closesBefore = new Float64Array(tickers).fill(Number.NaN)
   const returns = new Float64Array(tickers)
   const logReturns = new Float64Array(tickers)
@@ -168,7 +181,9 @@ export const makeMarketFeatures = ({
       if (panel !== null) check(panel)
       last = asOf
       sessions++
-      outcomes?.forEach(quality.push)
+      outcomes?.forEach((outcome) => {
+        takeOutcome(skill, outcome, signalQuality)
+      })
       index.push(levelOf(session.index))
       if (panel === null) closesBefore.fill(Number.NaN)
       const shares = panel === null ? Number.NaN : take(panel)
@@ -187,8 +202,10 @@ export const makeMarketFeatures = ({
           ofPanel(window + 1, () => correlated),
           presentOr(levelOf(session.putCallRatio)),
           ofPanel(1, () => giniOf(dollars)),
-          ofPanel(2, () => groupDispersion(returns, sectorOf, sectorNames.length)),
-          outcomes === null ? "no-source" : quality.value()
+          sectorNames.length === 0
+            ? "no-source"
+            : ofPanel(2, () => groupDispersion(returns, sectorOf, sectorNames.length)),
+          outcomes === null ? "no-source" : signalQualityOf(skill, signalQuality)
         ]
       }
     }

@@ -11,7 +11,6 @@
  * Invariant: it follows from outcomes alone that had matured when it was asked for.
  */
 import type { Side } from "../../protocols/Opinion.ts"
-import { makeLastValues } from "../indicators/LastValues.ts"
 import type { FeatureValue } from "./FeatureValue.ts"
 
 export interface MaturedOutcome {
@@ -34,28 +33,33 @@ export const signalQualityDefaults: SignalQualityOptions = { outcomes: 250, outc
 /** A probability of 0 counts as this: one outcome must not sink the mean without end. */
 const probabilityMin = 1e-6
 
-export interface SignalQuality {
-  readonly push: (outcome: MaturedOutcome) => void
-  readonly value: () => FeatureValue
+/** Skills of the last outcomes, oldest first, and how often each side was right, one of each added. Changed in place. */
+export interface CommitteeSkill {
+  readonly skills: Array<number>
+  readonly right: Record<Side, number>
 }
 
-export const makeSignalQuality = ({ outcomes, outcomesMin }: SignalQualityOptions): SignalQuality => {
-  const skills = makeLastValues(outcomes)
-  const seen: Record<Side, number> = { sell: 1, hold: 1, buy: 1 }
-  let total = 3
-  return {
-    push: ({ label, probability }) => {
-      if (!(probability >= 0 && probability <= 1)) throw new RangeError(`${probability} is no probability`)
-      skills.push(Math.log(Math.max(probability, probabilityMin)) - Math.log(seen[label] / total))
-      seen[label]++
-      total++
-    },
-    value: () => {
-      const count = Math.min(skills.count(), outcomes)
-      if (count < Math.min(outcomesMin, outcomes)) return "warming-up"
-      let sum = 0
-      for (let lag = 0; lag < count; lag++) sum += skills.at(lag)
-      return Math.max(-1, Math.min(1, sum / count))
-    }
-  }
+export const emptySkill = (): CommitteeSkill => ({ skills: [], right: { sell: 1, hold: 1, buy: 1 } })
+
+/** Takes in an outcome that has matured. */
+export const takeOutcome = (
+  { right, skills }: CommitteeSkill,
+  { label, probability }: Omit<MaturedOutcome, "maturedAt">,
+  { outcomes }: SignalQualityOptions = signalQualityDefaults
+): void => {
+  if (!(probability >= 0 && probability <= 1)) throw new RangeError(`${probability} is no probability`)
+  const total = right.sell + right.hold + right.buy
+  skills.push(Math.log(Math.max(probability, probabilityMin)) - Math.log(right[label] / total))
+  right[label]++
+  if (skills.length > outcomes) skills.shift()
+}
+
+export const signalQualityOf = (
+  { skills }: CommitteeSkill,
+  { outcomes, outcomesMin }: SignalQualityOptions = signalQualityDefaults
+): FeatureValue => {
+  if (skills.length < Math.min(outcomesMin, outcomes)) return "warming-up"
+  // From the newest to the oldest.
+  const sum = skills.reduceRight((total, skill) => total + skill, 0)
+  return Math.max(-1, Math.min(1, sum / skills.length))
 }

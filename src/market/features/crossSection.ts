@@ -24,7 +24,7 @@ export const giniOf = (amounts: Float64Array): FeatureValue => {
 /** Population standard deviation of the mean values of groups, each group counting once. */
 export const groupDispersion = (
   values: ArrayLike<number>,
-  /** The group of each value, from 0. */
+  /** The group of each value, from 0; below 0 for one that is in none. */
   groupOf: ArrayLike<number>,
   groups: number
 ): FeatureValue => {
@@ -32,8 +32,8 @@ export const groupDispersion = (
   const counts = new Float64Array(groups)
   for (let i = 0; i < values.length; i++) {
     const value = values[i] as number
-    if (Number.isNaN(value)) continue
     const group = groupOf[i] as number
+    if (Number.isNaN(value) || group < 0) continue
     sums[group] = (sums[group] as number) + value
     counts[group] = (counts[group] as number) + 1
   }

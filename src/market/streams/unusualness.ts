@@ -12,12 +12,16 @@ export const unusualness = (deviations: number): number => 1 - Math.exp(-(deviat
  * 0 where nothing has moved.
  */
 export const selfNormalised = (steps: ArrayLike<number>): number => {
+  let largest = 0
+  for (let i = 0; i < steps.length; i++) largest = Math.max(largest, Math.abs(steps[i] as number))
+  if (largest === 0) return 0
   let sum = 0
   let squares = 0
   for (let i = 0; i < steps.length; i++) {
-    const step = steps[i] as number
+    // In shares of the largest: the squares of very small steps would lose their digits.
+    const step = (steps[i] as number) / largest
     sum += step
     squares += step * step
   }
-  return squares > 0 ? sum / Math.sqrt(squares) : 0
+  return sum / Math.sqrt(squares)
 }

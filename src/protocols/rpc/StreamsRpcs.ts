@@ -11,7 +11,7 @@ export const LatestStreams = streamingCall("LatestStreams", {
   success: Publication
 })
 
-/** The latest publications of one stream, oldest first; as many as are still held, at most `limit`. */
+/** The latest publications of one stream, one of each as-of, oldest first; as many as are still held, at most `limit`. */
 export const StreamHistory = streamingCall("StreamHistory", {
   payload: { stream: StreamName, limit: Schema.Int.pipe(Schema.between(1, 1_000)) },
   success: Publication

@@ -9,6 +9,7 @@ import {
   type RoundsSeen,
   RoundsSeenSnapshot
 } from "../../../src/agents/streams/RoundsSeen.ts"
+import { emptySkill, signalQualityOf, takeOutcome } from "../../../src/market/features/SignalQuality.ts"
 import { lossesOf } from "../../../src/market/streams/consensusWrong.ts"
 import { leansMax } from "../../../src/market/streams/contrarian.ts"
 import { type Round, session } from "../orchestrator/rounds.ts"
@@ -51,6 +52,24 @@ describe("what the streams keep of rounds", () => {
     expect(pending.size).toBeLessThanOrEqual(2 * 5)
   })
 
+  it("is what the committee's calibrated probabilities were worth, outcome by outcome", () => {
+    const skill = emptySkill()
+    const early = rounds.slice(0, 60)
+    for (const outcome of early.flatMap((round) => round.outcomes)) {
+      const decision = decisions.find(
+        ({ degraded, key }) =>
+          degraded === null && key.instrument === outcome.instrument && key.asOf === outcome.asOf
+      )
+      if (decision === undefined) continue
+      takeOutcome(skill, { label: outcome.label, probability: decision.calibrated[outcome.label] })
+    }
+    expect(skill.skills.length).toBeGreaterThan(50)
+    const seen = fold(early)
+    expect(seen.skill).toEqual(skill)
+    expect(signalQualityOf(restarted(seen).skill)).toBe(signalQualityOf(skill))
+    expect(signalQualityOf(seen.skill)).toBeTypeOf("number")
+  })
+
   it("is the latest leans of each instrument, of decisions that somebody stood behind", () => {
     const { leans } = fold(rounds)
     for (const [instrument, own] of leans) {
@@ -62,7 +81,12 @@ describe("what the streams keep of rounds", () => {
       ...round,
       decisions: round.decisions.map((decision) => ({ ...decision, degraded: "nobody was there" }))
     }))
-    expect(fold(degraded)).toMatchObject({ scored: [], leans: new Map(), pending: new Map() })
+    expect(fold(degraded)).toMatchObject({
+      scored: [],
+      leans: new Map(),
+      pending: new Map(),
+      skill: { skills: [] }
+    })
   })
 
   it("goes on after a restart as if there had been none, whatever comes twice", () => {

@@ -3,8 +3,9 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net"
 import { join } from "node:path"
 import { describe, expect, it } from "@effect/vitest"
-import { Effect } from "effect"
-import { seriesBytesMax, seriesSource } from "../../../src/agents/streams/SeriesSource.ts"
+import { Effect, Logger, TestClock } from "effect"
+import { pauseMs, pauseMsMax, sourceBytesMax } from "../../../src/agents/streams/OutsideSource.ts"
+import { seriesSource } from "../../../src/agents/streams/SeriesSource.ts"
 import { temporaryDirectory } from "../../support/directory.ts"
 import { quiet } from "../../support/store.ts"
 
@@ -68,7 +69,7 @@ describe("a series of a file", () => {
         expect(yield* read(sourceOf(join(directory, "nothing.csv")))).toMatch(/cannot be read: .*ENOENT/)
         mkdirSync(join(directory, "folder"))
         expect(yield* read(sourceOf(join(directory, "folder")))).toMatch(/cannot be read/)
-        writeFileSync(path, "x".repeat(seriesBytesMax + 1))
+        writeFileSync(path, "x".repeat(sourceBytesMax + 1))
         expect(yield* read(sourceOf(path))).toMatch(/more than the 524288 bytes allowed/)
       })
   )
@@ -125,7 +126,7 @@ describe("a series of an address", () => {
         [(response) => response.writeHead(304).end(), /the answer was 304/],
         [(response) => response.writeHead(302, { location: "http://127.0.0.1:9/" }).end(), /redirect/],
         [(response) => response.writeHead(200).end("<html>sign in</html>"), /has no column date, value/],
-        [(response) => response.writeHead(200).end(Buffer.alloc(seriesBytesMax + 1, "x")), /more than the/],
+        [(response) => response.writeHead(200).end(Buffer.alloc(sourceBytesMax + 1, "x")), /more than the/],
         [(response) => response.destroy(), /cannot be read/]
       ]
       for (const [answer, reason] of cases) {
@@ -134,6 +135,55 @@ describe("a series of an address", () => {
       }
       expect(yield* read(sourceOf("http://127.0.0.1:1/nobody"))).toMatch(/cannot be read/)
       expect(yield* read(sourceOf("http://"))).toMatch(/cannot be read/)
+    })
+  )
+
+  it.scoped("that fails is asked again after a pause that grows, and told of when the reason changes", () =>
+    Effect.gen(function* () {
+      let asked = 0
+      let status = 500
+      const { address } = yield* serving((_, response) => {
+        asked++
+        response.writeHead(status).end(textOf(7))
+      })
+      const source = sourceOf(address)
+      const said: Array<string> = []
+      const logger = Logger.make(({ message }) => said.push(String(message)))
+      const look = (refresh = true) =>
+        Effect.map(source.read(refresh), (series) => (typeof series === "string" ? series : "there")).pipe(
+          Effect.provide(Logger.replace(Logger.defaultLogger, logger))
+        )
+      // A look every minute, for four hours.
+      const minutes: Array<number> = []
+      for (let minute = 0; minute < 240; minute++) {
+        const before = asked
+        expect(yield* look()).toMatch(/the answer was 500/)
+        if (asked > before) minutes.push(minute)
+        yield* TestClock.adjust(60_000)
+      }
+      expect([pauseMs, pauseMsMax]).toEqual([60_000, 3_600_000])
+      expect(minutes).toEqual([0, 1, 3, 7, 15, 31, 63, 123, 183])
+      expect(said).toHaveLength(1)
+      // In lock-step nothing goes by the clock.
+      expect(yield* look(false)).toMatch(/the answer was 500/)
+      expect(asked).toBe(minutes.length + 1)
+
+      status = 503
+      yield* TestClock.adjust(pauseMsMax)
+      expect(yield* look()).toMatch(/the answer was 503/)
+      expect(said).toHaveLength(2)
+      status = 200
+      yield* TestClock.adjust(pauseMsMax)
+      expect([yield* look(), yield* look()]).toEqual(["there", "there"])
+      // After a success the first pause is the shortest again, and the failure is told.
+      status = 503
+      expect([yield* look(), yield* look()]).toEqual(["there", "there"])
+      expect(said).toHaveLength(3)
+      expect(said[2]).toMatch(/What was read before stands/)
+      const before = asked
+      yield* TestClock.adjust(pauseMs)
+      yield* look()
+      expect(asked).toBe(before + 1)
     })
   )
 

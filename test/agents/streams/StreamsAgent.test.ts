@@ -1,7 +1,8 @@
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Schema, Stream } from "effect"
+import { Effect, Fiber, Layer, Schema, Stream, TestClock } from "effect"
+import * as ContextAgent from "../../../src/agents/context/ContextAgent.ts"
 import { callAgent } from "../../../src/agents/NodeContext.ts"
 import { Programs } from "../../../src/agents/Programs.ts"
 import type { Settings } from "../../../src/agents/Settings.ts"
@@ -9,8 +10,9 @@ import { SentenceScorer } from "../../../src/agents/streams/SentenceScorer.ts"
 import * as StreamsAgent from "../../../src/agents/streams/StreamsAgent.ts"
 import { streamTopics } from "../../../src/agents/topics.ts"
 import { barsStream, FeedEnded } from "../../../src/protocols/Bar.ts"
+import { ContextRpcs } from "../../../src/protocols/rpc/ContextRpcs.ts"
 import { StreamsRpcs } from "../../../src/protocols/rpc/StreamsRpcs.ts"
-import { Publication, StreamName } from "../../../src/protocols/Streams.ts"
+import { Publication, publishedAtOf, StreamName, streamItem } from "../../../src/protocols/Streams.ts"
 import { derivedId } from "../../../src/protocols/wire/Ids.ts"
 import { Bus } from "../../../src/runtime/Bus.ts"
 import { breathe } from "../../../src/runtime/breathe.ts"
@@ -99,8 +101,10 @@ describe("the streams agent in lock-step", () => {
         const statuses = beside.map((publications) => publications.at(-1)?.reading.status)
         expect(statuses).toEqual([
           ...["available", "available", "unavailable", "available"],
-          ...["available", "available", "unavailable", "available"]
+          ...["available", "available", "unavailable", "available"],
+          "available"
         ])
+        expect(beside.flat().every(({ asOf, publishedAt }) => publishedAt === asOf)).toBe(true)
 
         // After the run.
         const directory = yield* temporaryDirectory
@@ -256,27 +260,187 @@ describe("a model of sentiment that cannot be used", () => {
   )
 })
 
+/** Of the test clock, which stands still but for what the test says. */
+const clockAt = Date.UTC(2026, 0, 5)
+
 describe("the streams agent in a paced run", () => {
-  it.scopedLive("publishes when the clock says so, and goes on where a former life was", () =>
+  /** What is held of a stream, with its times by the test clock. */
+  const publishedOf = (stream: StreamName) =>
+    Effect.map(everything, (all) =>
+      (all[names.indexOf(stream)] ?? []).map((publication) => ({
+        asOf: publication.asOf,
+        sequence: publication.sequence,
+        at: publishedAtOf(publication) - clockAt
+      }))
+    )
+  /** Items of a stream in the context, oldest first. */
+  const keptOf = (stream: StreamName) =>
+    Effect.flatMap(callAgent(ContextRpcs, "context"), (context) =>
+      context.Range({ type: streamItem(stream), from: 0, to: clockAt, limit: 10 })
+    ).pipe(Effect.scoped)
+  const asOfAtIndex = (index: number) => events[index]?.payload.asOf as number
+
+  it.scoped(
+    "publishes each stream at its interval, between bars as well, from the first bars after the warm-up on",
+    () =>
+      Effect.gen(function* () {
+        yield* TestClock.setTime(clockAt)
+        yield* inLife(
+          yield* temporaryDirectory,
+          settingsWith({ "streams.pricesEveryMs": 1_000, "streams.featuresEveryMs": 3_000 }),
+          Effect.gen(function* () {
+            yield* startAgent(ContextAgent.run)
+            yield* openFeed(3_600_000)
+            yield* startAgent(StreamsAgent.run)
+            yield* closeAsOfs(0, warmUp)
+            yield* TestClock.adjust(1_000)
+            expect(yield* latest()).toEqual([])
+
+            yield* closeAsOf(warmUp)
+            yield* until(latest(), (found) => found.length === names.length)
+            const [first, second] = [asOfAtIndex(warmUp), asOfAtIndex(warmUp + 1)]
+            /** Lets a second pass: prices are due, and at each third the features. */
+            const at = (second: number) =>
+              Effect.gen(function* () {
+                yield* TestClock.adjust(1_000)
+                const features = Math.max(1, 3 * Math.floor(second / 3))
+                yield* until(publishedOf("prices"), (found) => found.at(-1)?.at === second * 1_000)
+                yield* until(publishedOf("market-features"), (found) => found.at(-1)?.at === features * 1_000)
+                return (yield* publishedOf("prices")).at(-1)
+              })
+            expect(yield* publishedOf("prices")).toEqual([{ asOf: first, sequence: warmUp, at: 1_000 }])
+            expect(yield* at(2)).toEqual({ asOf: first, sequence: warmUp, at: 2_000 })
+            expect(yield* at(3)).toEqual({ asOf: first, sequence: warmUp, at: 3_000 })
+
+            // Bars come, and are told of at an interval's beginning, once the agent has them.
+            yield* closeAsOf(warmUp + 1)
+            expect((yield* publishedOf("prices")).at(-1)?.at).toBe(3_000)
+            let seconds = 4
+            while ((yield* at(seconds))?.sequence === warmUp) seconds++
+            // Of each as-of the last publication is held.
+            expect(yield* publishedOf("prices")).toEqual([
+              { asOf: first, sequence: warmUp, at: (seconds - 1) * 1_000 },
+              { asOf: second, sequence: warmUp + 1, at: seconds * 1_000 }
+            ])
+            expect((yield* publishedOf("volatility")).map(({ at }) => at)).toEqual([1_000])
+
+            // What is new is in the context, and once.
+            expect((yield* keptOf("prices")).map(({ occurredAt }) => occurredAt)).toEqual([first, second])
+          })
+        )
+      }),
+    60_000
+  )
+
+  it.scoped(
+    "reads what comes from outside as of the clock where the run is live, and of the bars where it is not",
+    () =>
+      Effect.gen(function* () {
+        const folder = yield* temporaryDirectory
+        const vix = join(folder, "vix.csv")
+        writeFileSync(vix, "date,close\n2026-01-02,14.5\n")
+        const wages = join(folder, "wages.csv")
+        const rows = Array.from({ length: 24 }, (_, i) => new Date(Date.UTC(2024, i, 1)).toISOString())
+        writeFileSync(
+          wages,
+          ["date,wage_index,price_index", ...rows.map((date) => `${date},100,100`)].join("\n")
+        )
+        const settings = settingsWith({
+          "streams.pricesEveryMs": 1_000,
+          "streams.vixSource": vix,
+          "streams.wagesSource": wages
+        })
+        const found = yield* Effect.forEach([true, false], (isLive) =>
+          Effect.gen(function* () {
+            yield* TestClock.setTime(clockAt)
+            return yield* inLife(
+              yield* temporaryDirectory,
+              settings,
+              Effect.gen(function* () {
+                yield* openFeed(3_600_000, isLive)
+                yield* closeAsOfs(0, warmUp + 1)
+                yield* startAgent(StreamsAgent.run)
+                yield* until(latest(), (all) => all.length === names.length)
+                const all = yield* latest()
+                return new Map(all.map((publication) => [publication.stream, publication]))
+              })
+            )
+          })
+        )
+        const barsAsOf = asOfAtIndex(warmUp)
+        for (const [i, asOf] of [clockAt, barsAsOf].entries()) {
+          const of = found[i]
+          expect(of?.get("prices")).toMatchObject({ asOf: barsAsOf, sequence: warmUp, publishedAt: clockAt })
+          expect(of?.get("contrarian")?.asOf).toBe(barsAsOf)
+          expect(of?.get("real-wages")).toMatchObject({ asOf, sequence: warmUp })
+          expect(of?.get("market-features")).toMatchObject({ asOf, sequence: warmUp })
+        }
+        const [live, simulated] = found.map((of) => {
+          const publication = of.get("market-features")
+          if (publication?.stream !== "market-features") throw new Error("the features are published")
+          if (publication.reading.status === "unavailable") throw new Error(publication.reading.reason)
+          return publication.reading.features[0]
+        })
+        // A figure of after the bars.
+        expect(live).toMatchObject({ name: "vix_level", status: "available", value: 14.5 })
+        expect(simulated).toMatchObject({ name: "vix_level", status: "absent", absence: "no-source" })
+      }),
+    60_000
+  )
+
+  it.scoped("puts a reading into the context when that is back, and in a later life not again", () =>
     Effect.gen(function* () {
-      const settings = settingsWith({ "streams.pricesEveryMs": 1_000, "store.snapshotEvery": 20 })
+      yield* TestClock.setTime(clockAt)
+      const settings = settingsWith({ "streams.pricesEveryMs": 1_000 })
+      const directory = yield* temporaryDirectory
+      const publishedIn = (second: number) =>
+        until(publishedOf("prices"), (found) => (found.at(-1)?.at ?? -1) >= second * 1_000)
+      yield* inLife(
+        directory,
+        settings,
+        Effect.gen(function* () {
+          yield* openFeed(3_600_000)
+          yield* startAgent(StreamsAgent.run)
+          yield* closeAsOfs(0, warmUp + 1)
+          yield* until(latest(), (found) => found.length === names.length)
+          yield* startAgent(ContextAgent.run)
+          expect(yield* keptOf("prices")).toEqual([])
+          yield* TestClock.adjust(1_000)
+          yield* until(keptOf("prices"), (kept) => kept.length > 0)
+        })
+      )
+      yield* TestClock.adjust(10_000)
+      yield* inLife(
+        directory,
+        settings,
+        Effect.gen(function* () {
+          yield* startAgent(ContextAgent.run)
+          yield* startAgent(StreamsAgent.run)
+          yield* publishedIn(11)
+          yield* TestClock.adjust(1_000)
+          // One publication at a time: the context has had the one before.
+          yield* publishedIn(12)
+          const kept = yield* keptOf("prices")
+          expect(kept.map(({ occurredAt }) => occurredAt)).toEqual([asOfAtIndex(warmUp)])
+          expect(kept[0]?.payload).toMatchObject({ publishedAt: asOfAtIndex(warmUp), sequence: warmUp })
+        })
+      )
+    })
+  )
+
+  it.scoped("goes on where a former life was, once it has caught up, without waiting for bars", () =>
+    Effect.gen(function* () {
+      yield* TestClock.setTime(clockAt)
+      const settings = settingsWith({ "store.snapshotEvery": 130 })
       const directory = yield* temporaryDirectory
       yield* inLife(
         directory,
         settings,
         Effect.gen(function* () {
-          yield* openFeed(20)
-          const first = yield* startAgent(StreamsAgent.run)
-          yield* closeAsOfs(0, warmUp)
-          expect(yield* latest()).toEqual([])
-          yield* closeAsOf(warmUp)
-          // At first each is due.
+          yield* openFeed(3_600_000)
+          yield* startAgent(StreamsAgent.run)
+          yield* closeAsOfs(0, asOfs)
           yield* until(latest(), (found) => found.length === names.length)
-          // What has been published is not published again before its time.
-          yield* closeAsOfs(warmUp + 1, warmUp + 5)
-          const wages = yield* latest("real-wages")
-          expect(wages).toMatchObject([{ sequence: warmUp }])
-          yield* Fiber.interrupt(first)
         })
       )
       yield* inLife(
@@ -284,11 +448,9 @@ describe("the streams agent in a paced run", () => {
         settings,
         Effect.gen(function* () {
           yield* startAgent(StreamsAgent.run)
-          yield* closeAsOf(warmUp + 5)
           yield* until(latest(), (found) => found.length === names.length)
-          const [prices] = yield* latest("prices")
-          expect(prices?.sequence).toBeGreaterThan(warmUp)
-          expect(prices?.reading).toMatchObject({ status: "available" })
+          const first = yield* everything
+          expect(first.map(([publication]) => publication?.sequence)).toEqual(names.map(() => asOfs - 1))
         })
       )
     })
@@ -296,7 +458,7 @@ describe("the streams agent in a paced run", () => {
 })
 
 describe("what is published", () => {
-  it.scopedLive("is heard by those who subscribe over NATS, under one id for one as-of", () =>
+  it.scopedLive("is heard by those who subscribe over NATS, under an id of its own", () =>
     Effect.gen(function* () {
       const directory = yield* temporaryDirectory
       const hearEach = Effect.gen(function* () {
@@ -324,7 +486,8 @@ describe("what is published", () => {
         expect(published.map(({ payload }) => payload.sequence)).toEqual([warmUp, warmUp + 1])
         for (const { id, occurredAt, payload, source } of published) {
           expect(occurredAt).toBe(payload.asOf)
-          expect(id).toBe(derivedId(run, source, payload.stream, payload.asOf))
+          const subject = `${payload.stream}/${publishedAtOf(payload)}`
+          expect(id).toBe(derivedId(run, source, subject, payload.asOf))
         }
       }
     })
@@ -339,11 +502,17 @@ describe("what is published", () => {
         definition: 1,
         asOf: 5,
         sequence: 1,
+        publishedAt: 6,
         sources: ["bars"],
         reading: { status: "unavailable", reason: "nothing is there" }
       }
       expect(Schema.decodeUnknownSync(eventType.schema)(publication)).toEqual(publication)
       expect(Schema.is(eventType.schema)({ ...publication, stream: "nothing" })).toBe(false)
+      // Those of before did not say when they were published.
+      const { publishedAt, ...before } = publication
+      const decoded = Schema.decodeUnknownSync(eventType.schema)(before)
+      expect([publishedAtOf(publication as Publication), publishedAtOf(decoded)]).toEqual([publishedAt, 5])
+      expect(Schema.decodeUnknownSync(Publication)(before)).toEqual(before)
     }
   })
 })

@@ -16,8 +16,10 @@ export { events, instruments }
 /** The rounds of each as-of. */
 const { rounds } = events.reduce(sit, emptySitting)
 
-export const openFeed = (paceMs: number | null) =>
-  append(barsStream, FeedOpened, opened(instruments, { paceMs, warmUp }))
+export const openFeed = (paceMs: number | null, isLive = false) => {
+  const event = opened(instruments, { paceMs, warmUp })
+  return append(barsStream, FeedOpened, { ...event, payload: { ...event.payload, isLive } })
+}
 
 /** The bars of an as-of, and what the committee made of them. */
 export const closeAsOf = (index: number) =>

@@ -118,6 +118,19 @@ describe("the features of the equity market", () => {
     expect(vector.gini_coefficient).not.toBe(last(history).gini_coefficient)
   })
 
+  it("leave tickers without a sector out of the dispersion, which has no source where all are", () => {
+    const vectorOf = (named_: ReadonlyArray<string | null>) => {
+      const features = makeMarketFeatures({ sectors: named_ })
+      return named(marketFeatureSchema, history.map((session) => features.push(session)).at(-1))
+    }
+    const all = vectorOf(sectors)
+    const some = vectorOf(["A", null, "B", "B", "C", "C"])
+    expect(some.sector_dispersion).toBeTypeOf("number")
+    expect(some.sector_dispersion).not.toBe(all.sector_dispersion)
+    expect({ ...some, sector_dispersion: all.sector_dispersion }).toEqual(all)
+    expect(vectorOf(sectors.map(() => null))).toEqual({ ...all, sector_dispersion: "no-source" })
+  })
+
   it("have no breadth, and no correlation, where nothing has moved", () => {
     const [first] = history
     const still = Array.from({ length: 40 }, (_, i) => ({ ...(first as MarketSession), asOf: i * dayMs }))

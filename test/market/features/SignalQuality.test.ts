@@ -1,15 +1,20 @@
 import { describe, expect, it } from "@effect/vitest"
 import fc from "fast-check"
-import { type MaturedOutcome, makeSignalQuality } from "../../../src/market/features/SignalQuality.ts"
+import {
+  emptySkill,
+  type MaturedOutcome,
+  signalQualityOf,
+  takeOutcome
+} from "../../../src/market/features/SignalQuality.ts"
 import type { Side } from "../../../src/protocols/Opinion.ts"
 
 const options = { outcomes: 4, outcomesMin: 3 }
 const outcome = (label: Side, probability: number): MaturedOutcome => ({ maturedAt: 0, label, probability })
 
 const qualityAfter = (outcomes: ReadonlyArray<MaturedOutcome>, with_ = options) => {
-  const quality = makeSignalQuality(with_)
-  for (const one of outcomes) quality.push(one)
-  return quality.value()
+  const skill = emptySkill()
+  for (const one of outcomes) takeOutcome(skill, one, with_)
+  return signalQualityOf(skill, with_)
 }
 
 describe("signal quality", () => {

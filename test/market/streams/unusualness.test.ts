@@ -27,6 +27,7 @@ describe("the self-normalised sum", () => {
       })
     )
     expect(selfNormalised([0.3, 0.3, 0.3, 0.3])).toBeCloseTo(2, 12)
+    expect(selfNormalised([2.7e-162, 0])).toBe(1)
     expect(selfNormalised([0, 0])).toBe(0)
     expect(selfNormalised([])).toBe(0)
   })
