@@ -16,7 +16,7 @@ export interface TermTable {
   readonly terms: ReadonlyArray<string>
   /** [terms]: which block each belongs to, by its place in `blockNames`. */
   readonly blocks: Uint8Array
-  /** The numbers of a sentence's terms, rising. */
+  /** The numbers of a sentence's terms, block by block in the order of their first occurrence. */
   readonly sentences: ReadonlyArray<{ readonly ids: Int32Array; readonly counts: Int32Array }>
 }
 
@@ -24,19 +24,24 @@ export function* makeTermTable(
   sentences: ReadonlyArray<string>
 ): Steps<Either.Either<TermTable, TextRefused>> {
   const numbers = new Map<string, number>()
+  const terms: Array<string> = []
+  const blocks: Array<number> = []
   const made: Array<{ readonly ids: Int32Array; readonly counts: Int32Array }> = []
   let entries = 0
   for (const sentence of sentences) {
     const pairs: Array<readonly [id: number, count: number]> = []
     for (const [term, count] of termCountsOf(sentence, blockNames)) {
-      const known = numbers.get(term)
-      if (known === undefined) numbers.set(term, numbers.size)
-      pairs.push([known ?? numbers.size - 1, count])
+      const id = numbers.get(term) ?? terms.length
+      if (id === terms.length) {
+        numbers.set(term, id)
+        terms.push(term)
+        blocks.push(blockIndexOf(term))
+      }
+      pairs.push([id, count])
     }
-    pairs.sort(([a], [b]) => a - b)
     entries += pairs.length
     const over =
-      numbers.size > termTableLimits.terms
+      terms.length > termTableLimits.terms
         ? `${termTableLimits.terms} different terms`
         : entries > termTableLimits.entries
           ? `${termTableLimits.entries} terms`
@@ -52,7 +57,5 @@ export function* makeTermTable(
     })
     yield
   }
-  const terms = [...numbers.keys()]
-  const blocks = Uint8Array.from(terms, blockIndexOf)
-  return Either.right({ terms, blocks, sentences: made })
+  return Either.right({ terms, blocks: Uint8Array.from(blocks), sentences: made })
 }

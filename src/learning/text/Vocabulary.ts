@@ -5,6 +5,9 @@
  * (TF-IDF as in Manning, Raghavan and Schuetze, Introduction to Information Retrieval, 2008, sublinear, the idf smoothed);
  * then every block of the row is scaled to length one.
  *
+ * Columns stand block by block in the order in which their terms first occur in the rows, and where there are too many
+ * terms the rarest go, of equally rare ones those that were met last: what else the table holds decides nothing.
+ *
  * Invariants: nothing but the rows it was made of goes in; equal rows give equal columns; a row is a unit vector in every
  * block that it has a term of.
  */
@@ -31,7 +34,9 @@ export const termsMax = 32_768
 
 /** Sentences that a term has to occur in: one that was seen once says nothing of others. */
 const sentencesMin = 2
-const rowsPerStep = 500
+/** What is gone through between two chances for others to run, about a millisecond each. */
+const rowsPerStep = 50
+const termsPerStep = 50_000
 
 /** A vocabulary, and what leads from the numbers of a table to its columns. */
 export interface TableVocabulary {
@@ -46,30 +51,52 @@ export function* fitVocabulary(
   rows: ArrayLike<number>,
   names: ReadonlyArray<BlockName>
 ): Steps<TableVocabulary> {
+  /** In how many of the rows each term occurs. */
   const having = new Int32Array(table.terms.length)
+  /** The terms in the order of their first occurrence in the rows. */
+  const met: Array<number> = []
   for (let i = 0; i < rows.length; i++) {
     const { ids } = table.sentences[rows[i] as number] as TermTable["sentences"][number]
-    for (const id of ids) having[id] = (having[id] as number) + 1
+    for (const id of ids) {
+      if (having[id] === 0) met.push(id)
+      having[id] = (having[id] as number) + 1
+    }
     if (i % rowsPerStep === 0) yield
   }
-  const wanted = new Set(names.map((name) => blockNames.indexOf(name)))
-  const seen: Array<number> = []
-  for (let id = 0; id < having.length; id++) {
-    if ((having[id] as number) >= sentencesMin && wanted.has(table.blocks[id] as number)) seen.push(id)
+  const isWanted = blockNames.map((name) => names.includes(name))
+  /** How many of the wanted terms occur in so many of the rows. */
+  const frequencies = new Int32Array(rows.length + 1)
+  for (let i = 0; i < met.length; i++) {
+    if (i % termsPerStep === 0) yield
+    const id = met[i] as number
+    const sentences = having[id] as number
+    if (isWanted[table.blocks[id] as number] === true)
+      frequencies[sentences] = (frequencies[sentences] as number) + 1
   }
-  // Where there are too many the rarest go.
-  const kept =
-    seen.length <= termsMax
-      ? seen
-      : seen.sort((a, b) => (having[b] as number) - (having[a] as number) || a - b).slice(0, termsMax)
-  yield
-  kept.sort((a, b) => (table.blocks[a] as number) - (table.blocks[b] as number) || a - b)
+  // Terms of more sentences than `rarest` are all kept, of those that are in so many the first `room`.
+  let rarest = rows.length
+  let room = termsMax
+  for (; rarest >= sentencesMin && (frequencies[rarest] as number) <= room; rarest--) {
+    room -= frequencies[rarest] as number
+  }
+  const byBlock = blockNames.map((): Array<number> => [])
+  for (let i = 0; i < met.length; i++) {
+    if (i % termsPerStep === 0) yield
+    const id = met[i] as number
+    const block = table.blocks[id] as number
+    const sentences = having[id] as number
+    if (isWanted[block] !== true || sentences < Math.max(rarest, sentencesMin)) continue
+    if (sentences === rarest && room-- <= 0) continue
+    byBlock[block]?.push(id)
+  }
+  const kept = byBlock.flat()
   const columnOf = new Int32Array(table.terms.length).fill(-1)
   kept.forEach((id, column) => {
     columnOf[id] = column
   })
+  yield
   const blocks = blockNames.flatMap((name, of) => {
-    const columns = kept.filter((id) => table.blocks[id] === of).length
+    const columns = byBlock[of]?.length ?? 0
     return columns === 0 ? [] : [{ name, columns }]
   })
   const idf = Float64Array.from(kept, (id) => 1 + Math.log((1 + rows.length) / (1 + (having[id] as number))))
@@ -124,9 +151,10 @@ export function* weighedRows(
   const entries = starts[rows.length] as number
   const indices = new Int32Array(entries)
   const values = new Float64Array(entries)
-  parts.forEach((part, i) => {
+  for (const [i, part] of parts.entries()) {
     indices.set(part.columns, starts[i])
     values.set(part.values, starts[i])
-  })
+    if (i % rowsPerStep === 0) yield
+  }
   return { columns: vocabulary.terms.length, starts, indices, values }
 }

@@ -4,7 +4,7 @@
  *
  * What can go wrong: too few sentences of a class (TextRefused).
  * Invariants: a test sentence, and any that differs from it in numbers alone, takes no part in the vocabulary, the choice, the
- * fit or the temperature.
+ * fit or the temperature: not even in which of equally rare terms are kept, nor in the order of their columns.
  */
 import { Either } from "effect"
 import { accuracy, confusion, macroF1, meanLogLoss, topLabels } from "../evaluation/ClassMetrics.ts"
@@ -16,11 +16,16 @@ import { groupedFolds, partedBy } from "./GroupedFolds.ts"
 import { logitsOf, softmaxInPlace } from "./LogisticRegression.ts"
 import { type LabelledText, sentiments } from "./SentenceClassifier.ts"
 import { type Selected, selectClassifier } from "./selectClassifier.ts"
-import { weighedRows } from "./Vocabulary.ts"
+import type { TermTable } from "./TermTable.ts"
+import { type Vocabulary, weighedRows } from "./Vocabulary.ts"
 
 const classes = sentiments.length
 /** Of equal mass. */
 export const calibrationBins = 10
+
+/** What is gone through between two chances for others to run, about a millisecond each. */
+const rowsPerStep = 500
+const termsPerStep = 5_000
 
 /** What was said of the sentences of one fold. */
 export interface FoldResult {
@@ -37,6 +42,21 @@ export const outerFolds = (
   seed: number
 ): Either.Either<Int32Array, TextRefused> => groupedFolds(groups, labels, { folds, key: ["sentiment", seed] })
 
+/** Of each term of the table its column; -1 where it has none. */
+function* columnsOf({ terms }: TermTable, vocabulary: Vocabulary): Steps<Int32Array> {
+  const columns = new Map<string, number>()
+  for (const [column, term] of vocabulary.terms.entries()) {
+    columns.set(term, column)
+    if (column % termsPerStep === 0) yield
+  }
+  const columnOf = new Int32Array(terms.length)
+  for (const [id, term] of terms.entries()) {
+    columnOf[id] = columns.get(term) ?? -1
+    if (id % termsPerStep === 0) yield
+  }
+  return columnOf
+}
+
 export function* judgeFold(
   text: LabelledText,
   foldOf: Int32Array,
@@ -47,9 +67,7 @@ export function* judgeFold(
   const selection = yield* selectClassifier(text, train, ["sentiment", seed, fold])
   if (Either.isLeft(selection)) return Either.left(selection.left)
   const { classifier, selected } = selection.right
-  const columns = new Map(classifier.vocabulary.terms.map((term, column) => [term, column]))
-  const columnOf = Int32Array.from(text.table.terms, (term) => columns.get(term) ?? -1)
-  yield
+  const columnOf = yield* columnsOf(text.table, classifier.vocabulary)
   const asked = yield* weighedRows(text.table, test, { vocabulary: classifier.vocabulary, columnOf })
   const probabilities = new Float64Array(test.length * classes)
   const shares = new Float64Array(classes)
@@ -57,6 +75,7 @@ export function* judgeFold(
     logitsOf(classifier.linear, asked, i, shares)
     softmaxInPlace(shares)
     probabilities.set(shares, i * classes)
+    if (i % rowsPerStep === 0) yield
   }
   return Either.right({ rows: test, probabilities, selected })
 }

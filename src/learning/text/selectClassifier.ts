@@ -95,15 +95,13 @@ export function* selectClassifier(
     const logits = yield* outOfFoldLogits(text, rows, folds.right, blocks)
     for (const [p, penalty] of penalties.entries()) {
       const said = logits[p] as Float64Array
-      const one = { blocks, penalty, logLoss: meanLossOf(said, labels, classes, 1) }
+      const one = { blocks, penalty, logLoss: yield* meanLossOf(said, labels, classes, 1) }
       tried.push(one)
       if (best === undefined || one.logLoss < best.tried.logLoss) best = { tried: one, logits: said }
-      yield
     }
   }
   if (best === undefined) throw new RangeError("There is nothing to choose from.")
-  const temperature = fitTemperature(best.logits, labels, classes)
-  yield
+  const temperature = yield* fitTemperature(best.logits, labels, classes)
   const fitted = yield* fitLinear(text, rows, best.tried)
   if (fitted.vocabulary.terms.length === 0) {
     return Either.left(new TextRefused({ reason: "no term occurs in two of them" }))

@@ -4,7 +4,7 @@ import { runThrough } from "../../../src/learning/steps.ts"
 import { blockNames, sentenceGroup } from "../../../src/learning/text/SentenceTerms.ts"
 import { rowsOf } from "../../../src/learning/text/SparseRows.ts"
 import { makeTermTable } from "../../../src/learning/text/TermTable.ts"
-import { fitVocabulary, weighedRows } from "../../../src/learning/text/Vocabulary.ts"
+import { fitVocabulary, termsMax, weighedRows } from "../../../src/learning/text/Vocabulary.ts"
 import { makeSentences, textOf } from "./sentences.ts"
 
 const tableOf = (sentences: ReadonlyArray<string>) => Either.getOrThrow(runThrough(makeTermTable(sentences)))
@@ -17,12 +17,32 @@ describe("a vocabulary", () => {
     for (const idf of vocabulary.idf) expect(idf).toBeCloseTo(1 + Math.log(4 / 3), 12)
   })
 
-  it("does not depend on sentences that it is not made of", () => {
+  it("does not depend on sentences that it is not made of, whether they come before or after", () => {
     const own = makeSentences(30)
-    const rows = own.map((_, i) => i)
-    const alone = runThrough(fitVocabulary(textOf(own).table, rows, blockNames)).vocabulary
-    const beside = textOf([...own, ...makeSentences(60, 2)]).table
-    expect(runThrough(fitVocabulary(beside, rows, blockNames)).vocabulary).toEqual(alone)
+    const others = makeSentences(60, 2)
+    const fitted = (made: typeof own, from: number) => {
+      const rows = own.map((_, i) => from + i)
+      return runThrough(fitVocabulary(textOf(made).table, rows, blockNames)).vocabulary
+    }
+    const alone = fitted(own, 0)
+    expect(fitted([...own, ...others], 0)).toEqual(alone)
+    expect(fitted([...others, ...own], others.length)).toEqual(alone)
+  })
+
+  it("lets the rarest terms go where there are too many, and of equally rare ones the last", () => {
+    const beyond = 5
+    const word = (i: number) => `words:${i}`
+    const terms = Array.from({ length: termsMax + beyond }, (_, i) => word(i))
+    // The last terms of all stand first in the table, and the very first is in one sentence more.
+    const ids = Int32Array.from(terms.keys()).reverse()
+    const sentence = { ids, counts: ids.map(() => 1) }
+    const once = { ids: Int32Array.of(0), counts: Int32Array.of(1) }
+    const table = { terms, blocks: new Uint8Array(terms.length), sentences: [sentence, sentence, once] }
+    const { vocabulary } = runThrough(fitVocabulary(table, [0, 1, 2], ["words"]))
+    expect(vocabulary.terms).toHaveLength(termsMax)
+    const gone = Array.from({ length: beyond }, (_, i) => word(i + 1))
+    const kept = new Set(vocabulary.terms)
+    expect(terms.filter((term) => !kept.has(term))).toEqual(gone)
   })
 
   it("makes rows that are unit vectors in each of its blocks, block after block", () => {
