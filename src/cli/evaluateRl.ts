@@ -1,10 +1,12 @@
 /**
  * `conclave evaluate rl`: reinforcement learning where it is known what can be reached. Every case is learned anew with several
- * seeds and judged by episodes that nothing was learned in.
+ * seeds and judged by episodes that nothing was learned in. One that learned nothing, because its steps were too few, has that for
+ * a verdict, and the others have theirs.
  */
 import { Command, Options } from "@effect/cli"
-import { Effect, Option } from "effect"
+import { Effect, Either, Option } from "effect"
 import { makeBy } from "effect/Array"
+import type { NothingLearned } from "../agents/training/errors.ts"
 import { rlCases } from "../agents/training/reinforcement/cases.ts"
 import {
   type CaseReport,
@@ -34,8 +36,8 @@ export interface EvaluateRlOptions {
 const seedsMax = 100
 const stepsMax = 100_000_000
 
-/** Enough to go through everything once, and to learn nothing. */
-const smoke = { seeds: 1, steps: 2_000, episodes: 4 } as const
+/** Enough for an update of every learner of every case, and to learn next to nothing. */
+const smoke = { seeds: 1, steps: 4_000, episodes: 4 } as const
 
 const namesOf = (of: (one: RlCase) => string) => [...new Set(rlCases.map(of))].join(", ")
 const nameOf = ({ name }: RlCase) => name
@@ -137,9 +139,32 @@ const rowOf = (
   ]
 }
 
-const jsonOf = ({ algorithm, environment, name, rows, steps }: RlCase, report: CaseReport) => ({
+/** What came of a case; the left of one that learned nothing. */
+interface Judged {
+  readonly one: RlCase
+  readonly report: Either.Either<CaseReport, NothingLearned>
+}
+
+const rowsOf = ({ one, report }: Judged): ReadonlyArray<ReadonlyArray<string>> =>
+  Either.match(report, {
+    onLeft: () => [
+      header.map((column) => {
+        if (column === "case") return one.name
+        return column === "verdict" ? "nothing learned" : "-"
+      })
+    ],
+    onRight: (judged) => judged.figures.map((figure) => rowOf(one, judged, figure))
+  })
+
+const isMissed = ({ report }: Judged): boolean =>
+  Either.match(report, {
+    onLeft: () => true,
+    onRight: ({ figures }) => figures.some(({ verdict }) => verdict === "missed")
+  })
+
+const jsonOf = ({ one: { algorithm, environment, name, rows, steps }, report }: Judged) => ({
   ...{ name, environment, rows, steps, algorithm },
-  ...report
+  ...Either.getOrElse(report, ({ reason }) => ({ runs: [], figures: [], nothingLearned: reason }))
 })
 
 export const evaluateRl = ({ value: settings }: LoadedSettings, options: EvaluateRlOptions) =>
@@ -155,24 +180,24 @@ export const evaluateRl = ({ value: settings }: LoadedSettings, options: Evaluat
     const episodes = options.smoke ? smoke.episodes : judgedEpisodes
     const judged = yield* Effect.forEach(cases, (one) => {
       const seeds = makeBy(one.seeds, (i) => settings.run.seed + i)
-      const judging = judgeCase(one, { seeds, episodes, script, tell: (run) => toldRun(one, run) })
-      return Effect.map(judging, (report) => ({ one, report }))
+      return judgeCase(one, { seeds, episodes, script, tell: (run) => toldRun(one, run) }).pipe(
+        Effect.map(Either.right),
+        Effect.catchTag("NothingLearned", (error) =>
+          Effect.as(note(`conclave: ${error.message}`), Either.left(error))
+        ),
+        Effect.map((report): Judged => ({ one, report }))
+      )
     })
     if (options.json) {
-      const results = judged.map(({ one, report }) => jsonOf(one, report))
-      yield* writeJson({ type: "rl-evaluation", episodes, cases: results })
+      yield* writeJson({ type: "rl-evaluation", episodes, cases: judged.map(jsonOf) })
     } else {
-      const took = judged.flatMap(({ report }) => report.runs).reduce((sum, { wallMs }) => sum + wallMs, 0)
-      const rows = judged.flatMap(({ one, report }) =>
-        report.figures.map((figure) => rowOf(one, report, figure))
-      )
+      const runs = judged.flatMap(({ report }) => (Either.isRight(report) ? report.right.runs : []))
+      const took = runs.reduce((sum, { wallMs }) => sum + wallMs, 0)
       yield* writeLine(
-        `${table([header, ...rows])}\n\nOver seeds from ${settings.run.seed} on, ${episodes} episodes each, acted without chance; learning took ${duration(took / 1_000)}.`
+        `${table([header, ...judged.flatMap(rowsOf)])}\n\nOver seeds from ${settings.run.seed} on, ${episodes} episodes each, acted without chance; learning took ${duration(took / 1_000)}.`
       )
     }
-    const missed = judged
-      .filter(({ report }) => report.figures.some(({ verdict }) => verdict === "missed"))
-      .map(({ one }) => one.name)
+    const missed = judged.filter(isMissed).map(({ one }) => one.name)
     if (options.strict && missed.length > 0) return yield* new BarsMissed({ cases: missed })
   })
 

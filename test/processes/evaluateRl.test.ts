@@ -56,6 +56,32 @@ describe("conclave evaluate rl", () => {
   )
 
   it.scopedLive(
+    "gives a case that learned nothing that verdict, and the others theirs",
+    () =>
+      Effect.gen(function* () {
+        // Too few for a memory to be learned from, enough for boxes.
+        const few = ["--environment", "cartpole", "--steps", "64", "--seeds", "1", "--strict"]
+        const { code, stderr, stdout } = yield* ask(...few)
+        expect(stdout).toMatch(/cartpole\/dqn +-( +-)+ +nothing learned +- +- +-/)
+        expect(stdout).toMatch(/cartpole\/q-learning +mean return +[\d.]+ .* no bar +1 +64 /)
+        expect(stderr).toContain(
+          "conclave: The dqn has learned nothing: 64 steps of cartpole/dqn were too few for an update."
+        )
+        expect(stderr).toMatch(/The bar was missed by (.*, )?cartpole\/dqn/)
+        expect(code).toBe(1)
+        const json = yield* ask("--case", "cartpole/dqn", "--steps", "64", "--seeds", "1", "--json")
+        expect(json.code).toBe(0)
+        expect(JSON.parse(json.stdout).cases).toMatchObject([
+          {
+            ...{ name: "cartpole/dqn", runs: [], figures: [] },
+            nothingLearned: "64 steps of cartpole/dqn were too few for an update"
+          }
+        ])
+      }),
+    60_000
+  )
+
+  it.scopedLive(
     "goes through every case in a short form, which judges nothing",
     () =>
       Effect.gen(function* () {
@@ -80,8 +106,11 @@ describe("conclave evaluate rl", () => {
     () =>
       Effect.gen(function* () {
         for (const [args, words] of [
-          [["rl", "--algorithm", "sarsa"], "the algorithms dqn, ppo, a2c, shared-replay, population, rule"],
-          [["rl", "--case", "signal/sarsa"], "in the cases cartpole/dqn, "],
+          [
+            ["rl", "--algorithm", "sarsa"],
+            "the algorithms q-learning, dqn, ppo, a2c, shared-replay, population, rule"
+          ],
+          [["rl", "--case", "signal/sarsa"], "in the cases cartpole/q-learning, cartpole/dqn, "],
           [
             ["rl", "--environment", "go"],
             "there are the environments cartpole, signal, oracle, last, no-edge"

@@ -10,6 +10,7 @@
  * Invariant: equal settings, seeds and environments give equal bytes.
  */
 import { Schema } from "effect"
+import type { VectorEnvironment } from "../../protocols/VectorEnvironment.ts"
 import { keyedRandom } from "../../protocols/wire/KeyedRandom.ts"
 import type { Value } from "../graph/Graph.ts"
 import * as ops from "../graph/ops.ts"
@@ -23,13 +24,12 @@ import type { Progress, Trained } from "./Progress.ts"
 import { makeRollout } from "./Rollout.ts"
 import { Count, Hidden, Positive, Share, Weight } from "./settings.ts"
 import { fallen, firstState, runUpdates, stacked } from "./Updates.ts"
-import type { VectorEnvironment } from "./VectorEnvironment.ts"
 
 export const A2cSettings = Schema.Struct({
   /** Units of the hidden layers, of the policy and of the critic alike. */
   hidden: Hidden,
   learningRate: Positive,
-  /** What is left of the learning rate at the end, to which it falls linearly. */
+  /** What would be left of the learning rate after the last rollout: it falls linearly from rollout to rollout. */
   learningRateEnd: Share,
   discount: Share,
   lambda: Share,
@@ -107,13 +107,14 @@ export async function* trainA2c(options: {
     exploration: rollout.entropy()
   })
   const ended = (reason: Trained<PolicySpec>["reason"]): Trained<PolicySpec> => {
-    const { episodes: count, meanReturn } = progress()
+    const { episodes: count, meanReturn, updates } = progress()
     const { manifest } = graphs
     return {
       reason,
       network: policy,
       manifest,
       parameters: state.parameters,
+      updates,
       steps,
       episodes: count,
       meanReturn
@@ -122,6 +123,8 @@ export async function* trainA2c(options: {
 
   environment.reset()
   while (steps < total) {
+    // Before the rollout: the first is learned from at the full rate, and none at that of after the last.
+    const share = steps / total
     do {
       rollout.step(state.parameters, acting)
       steps += environments
@@ -135,7 +138,7 @@ export async function* trainA2c(options: {
       count: 1,
       rows,
       optimiser: adam,
-      learningRate: fallen(learningRate, learningRateEnd, steps / total)
+      learningRate: fallen(learningRate, learningRateEnd, share)
     }
     const updated = await runUpdates(run, state, course, {
       observations: stack(rollout.observations, policy.observations),

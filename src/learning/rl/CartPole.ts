@@ -7,9 +7,9 @@
  *
  * Invariants: equal keys and actions give equal episodes; how an episode begins follows from (key, row, episode) alone.
  */
+import type { VectorEnvironment } from "../../protocols/VectorEnvironment.ts"
 import { keyedRandom } from "../../protocols/wire/KeyedRandom.ts"
 import { EnvironmentInvalid } from "../errors.ts"
-import type { VectorEnvironment } from "./VectorEnvironment.ts"
 
 const gravity = 9.8
 const cartMass = 1

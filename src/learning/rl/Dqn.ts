@@ -16,12 +16,14 @@
  * and what follows a truncation is estimated from the observation before the reset.
  */
 import { Schema } from "effect"
+import type { VectorEnvironment } from "../../protocols/VectorEnvironment.ts"
 import { keyedRandom } from "../../protocols/wire/KeyedRandom.ts"
 import type { Value } from "../graph/Graph.ts"
 import * as ops from "../graph/ops.ts"
 import { adam } from "../training/Optimiser.ts"
 import type { Fed, Open } from "../training/Trainer.ts"
 import { type Trainable, trainingGraphs } from "../training/TrainingGraphs.ts"
+import { actionsOf, greedyActions } from "./acting.ts"
 import { type Episodes, makeEpisodes } from "./Episodes.ts"
 import { makeNStepReturns } from "./NStepReturns.ts"
 import { type Drawn, makePrioritisedReplay, type PrioritisedReplay } from "./PrioritisedReplay.ts"
@@ -29,7 +31,6 @@ import type { Progress, Trained } from "./Progress.ts"
 import { type QNetworkSpec, qForward, qNetwork, qValuesSpec } from "./QNetwork.ts"
 import { BatchRows, Count, Hidden, Positive, RunUpdates, Share } from "./settings.ts"
 import { fallen, firstState, flat, type LearnerState, runUpdates, stacked, type Updated } from "./Updates.ts"
-import { actionsOf, greedyActions, type VectorEnvironment } from "./VectorEnvironment.ts"
 
 export const DqnSettings = Schema.Struct({
   /** Units of the hidden layers. */
@@ -296,6 +297,7 @@ export const makeDqnLearner = async (options: {
       network,
       manifest,
       parameters: state.parameters,
+      updates: state.updates,
       steps,
       episodes: episodes.count(),
       meanReturn: episodes.meanReturn()

@@ -1,5 +1,6 @@
 /** What episodes come to while a learner acts: their returns, by row as they go on and of the latest that have ended. */
-import { checkStep, hasEnded, type VectorEnvironment } from "./VectorEnvironment.ts"
+import type { VectorEnvironment } from "../../protocols/VectorEnvironment.ts"
+import { checkStep, hasEnded } from "./acting.ts"
 
 /** Of how many ended episodes the mean is told. */
 const latestMax = 100

@@ -10,7 +10,8 @@
  *
  * Invariants: no transition reaches over the end of an episode; every step begins exactly one transition.
  */
-import { hasEnded, type VectorEnvironment } from "./VectorEnvironment.ts"
+import type { VectorEnvironment } from "../../protocols/VectorEnvironment.ts"
+import { hasEnded } from "./acting.ts"
 
 /** Takes a transition: what it is given lies in larger arrays, at the offsets. */
 export type TakeTransition = (

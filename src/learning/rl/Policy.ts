@@ -10,18 +10,13 @@
  *
  * Invariant: the typed arrays agree with the graph up to the rounding of float32.
  */
+import type { ActionSpace, Actions, VectorEnvironment } from "../../protocols/VectorEnvironment.ts"
 import type { KeyedRandom } from "../../protocols/wire/KeyedRandom.ts"
 import type { Value } from "../graph/Graph.ts"
 import * as ops from "../graph/ops.ts"
 import { type Builder, constantly, type Manifest, manifestOf, uniform } from "../graph/Parameters.ts"
+import { type Act, greedyActions } from "./acting.ts"
 import { type Forward, forwardOf, type MlpSpec, mlp } from "./Mlp.ts"
-import {
-  type Act,
-  type ActionSpace,
-  type Actions,
-  greedyActions,
-  type VectorEnvironment
-} from "./VectorEnvironment.ts"
 
 export interface PolicySpec {
   readonly observations: number

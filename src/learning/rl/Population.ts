@@ -12,6 +12,7 @@
  * Invariant: members act and learn in turn, so that equal settings, seeds and environments give equal bytes.
  */
 import { Schema } from "effect"
+import type { VectorEnvironment } from "../../protocols/VectorEnvironment.ts"
 import { keyedRandom } from "../../protocols/wire/KeyedRandom.ts"
 import type { Open } from "../training/Trainer.ts"
 import type { PolicySpec } from "./Policy.ts"
@@ -19,7 +20,6 @@ import { makePpoLearner, type PpoLearner, type PpoRates, type PpoSettings } from
 import type { Progress, Trained } from "./Progress.ts"
 import { Count } from "./settings.ts"
 import { seedOf } from "./Updates.ts"
-import type { VectorEnvironment } from "./VectorEnvironment.ts"
 
 export const PopulationSettings = Schema.Struct({
   /** Steps of each member between two comparisons. */

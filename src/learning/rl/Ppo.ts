@@ -14,6 +14,7 @@
  * Invariant: equal settings, seeds and environments give equal bytes.
  */
 import { Schema } from "effect"
+import type { VectorEnvironment } from "../../protocols/VectorEnvironment.ts"
 import { keyedRandom } from "../../protocols/wire/KeyedRandom.ts"
 import type { Value } from "../graph/Graph.ts"
 import * as ops from "../graph/ops.ts"
@@ -27,13 +28,12 @@ import type { Progress, Trained } from "./Progress.ts"
 import { makeRollout } from "./Rollout.ts"
 import { BatchRows, Count, Hidden, Positive, Share, Weight } from "./settings.ts"
 import { fallen, firstState, type LearnerState, runUpdates, stacked } from "./Updates.ts"
-import type { VectorEnvironment } from "./VectorEnvironment.ts"
 
 export const PpoSettings = Schema.Struct({
   /** Units of the hidden layers, of the policy and of the critic alike. */
   hidden: Hidden,
   learningRate: Positive,
-  /** What is left of the learning rate at the end, to which it falls linearly. */
+  /** What would be left of the learning rate after the last rollout: it falls linearly from rollout to rollout. */
   learningRateEnd: Share,
   discount: Share,
   lambda: Share,
@@ -201,6 +201,7 @@ export const makePpoLearner = async (options: {
       network: policy,
       manifest,
       parameters: state.parameters,
+      updates: state.updates,
       steps,
       episodes: episodes.count(),
       meanReturn: episodes.meanReturn()
@@ -230,11 +231,12 @@ export async function* trainPpo(options: {
   const learner = await makePpoLearner(options)
   let loss: number | null = null
   while (learner.progress().steps < total) {
+    // Before the rollout: the first is learned from at the full rate, and none at that of after the last.
+    const share = learner.progress().steps / total
     do {
       learner.step()
       yield { ...learner.progress(), loss }
     } while (!learner.isDue())
-    const share = learner.progress().steps / total
     const learningRate = fallen(settings.learningRate, settings.learningRateEnd, share)
     loss = await learner.update({ learningRate, lambda: settings.lambda })
     if (!Number.isFinite(loss)) return learner.trained("diverged")

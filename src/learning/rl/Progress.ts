@@ -25,7 +25,19 @@ export interface Trained<Network> {
   readonly manifest: Manifest
   /** Flat, in the order of the manifest. */
   readonly parameters: Float32Array
+  /** 0 where nothing was learned: the parameters are then the first ones. */
+  readonly updates: number
   readonly steps: number
   readonly episodes: number
   readonly meanReturn: number | null
+}
+
+/**
+ * Of several that learned the one with the best mean return while it did; among equals the first. One that diverged only where
+ * all have.
+ */
+export const bestOf = <Network>(all: ReadonlyArray<Trained<Network>>): Trained<Network> => {
+  const sound = all.filter(({ reason }) => reason !== "diverged")
+  const worth = ({ meanReturn }: Trained<Network>) => meanReturn ?? Number.NEGATIVE_INFINITY
+  return (sound.length > 0 ? sound : all).reduce((best, one) => (worth(one) > worth(best) ? one : best))
 }

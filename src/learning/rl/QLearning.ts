@@ -17,6 +17,7 @@
  */
 import { keyedRandom } from "../../protocols/wire/KeyedRandom.ts"
 import { EnvironmentInvalid } from "../errors.ts"
+import { greedyActions } from "./acting.ts"
 
 /** What a step leads to. The environment may hand out the same object every time. */
 export interface Transition {
@@ -152,12 +153,7 @@ export const make = (environment: Environment, options: QLearningOptions): QLear
 /** The best action of every state; among equals the first. */
 export const greedyPolicy = (q: Float64Array, actions: number): Int32Array => {
   const policy = new Int32Array(q.length / actions)
-  for (let state = 0; state < policy.length; state++) {
-    for (let action = 1; action < actions; action++) {
-      const best = q[state * actions + (policy[state] as number)] as number
-      if ((q[state * actions + action] as number) > best) policy[state] = action
-    }
-  }
+  greedyActions(q, actions, policy)
   return policy
 }
 

@@ -10,8 +10,8 @@ import type { Value } from "../graph/Graph.ts"
 import * as ops from "../graph/ops.ts"
 import { type Builder, evaluatingBuilder, type Manifest, manifestOf } from "../graph/Parameters.ts"
 import type { OnnxSpec } from "../graph/toOnnx.ts"
+import { type Act, greedyActions } from "./acting.ts"
 import { type Forward, forwardOf, type MlpSpec, mlp } from "./Mlp.ts"
-import { type Act, greedyActions } from "./VectorEnvironment.ts"
 
 export interface QNetworkSpec {
   readonly observations: number

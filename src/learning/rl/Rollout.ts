@@ -3,11 +3,12 @@
  *
  * Invariant: of a row that ended, what follows is that of `finalObservations`, and nothing where it terminated.
  */
+import type { VectorEnvironment } from "../../protocols/VectorEnvironment.ts"
 import type { KeyedRandom } from "../../protocols/wire/KeyedRandom.ts"
+import { actionsFor, hasEnded } from "./acting.ts"
 import type { Course } from "./advantages.ts"
 import type { Episodes } from "./Episodes.ts"
 import { type Actor, type PolicySpec, policyWidth } from "./Policy.ts"
-import { actionsFor, hasEnded, type VectorEnvironment } from "./VectorEnvironment.ts"
 
 export interface Rollout extends Course {
   /** [steps, environments, observation size] */

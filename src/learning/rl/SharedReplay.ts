@@ -9,19 +9,29 @@
  * Invariants: learners act and learn in turn, so that equal settings, seeds and environments give equal bytes; each has first
  * parameters and random streams of its own.
  */
+import type { VectorEnvironment } from "../../protocols/VectorEnvironment.ts"
 import type { Open } from "../training/Trainer.ts"
 import { type DqnSettings, makeDqnLearner, memoryFor } from "./Dqn.ts"
 import type { Progress, Trained } from "./Progress.ts"
 import type { QNetworkSpec } from "./QNetwork.ts"
 import { seedOf } from "./Updates.ts"
-import type { VectorEnvironment } from "./VectorEnvironment.ts"
 
 /** How one of them explores: at random down to a share of its own. */
-export interface Explorer {
-  readonly environment: VectorEnvironment
+export interface Exploration {
   readonly epsilonMin: number
   readonly epsilonDecay: number
 }
+
+export interface Explorer extends Exploration {
+  readonly environment: VectorEnvironment
+}
+
+/** One that soon settles, one that goes on looking, one that looks a lot. */
+export const explorationDefaults: readonly [Exploration, ...ReadonlyArray<Exploration>] = [
+  { epsilonMin: 0.01, epsilonDecay: 0.99 },
+  { epsilonMin: 0.05, epsilonDecay: 0.995 },
+  { epsilonMin: 0.2, epsilonDecay: 0.995 }
+]
 
 export async function* trainSharedReplay(options: {
   /** Alike for all, but for how they explore. */

@@ -2,9 +2,10 @@
  * What a policy comes to: the undiscounted return of one episode in each row. Taking every row's first episode counts short
  * and long ones alike; taking whichever end first would count the short ones too often.
  */
+import type { VectorEnvironment } from "../../protocols/VectorEnvironment.ts"
 import { EnvironmentInvalid } from "../errors.ts"
 import type { Steps } from "../steps.ts"
-import { type Act, actionsFor, checkStep, hasEnded, type VectorEnvironment } from "./VectorEnvironment.ts"
+import { type Act, actionsFor, checkStep, hasEnded } from "./acting.ts"
 
 /** @param stepsMax of an episode: one that goes on for longer throws EnvironmentInvalid */
 export function* episodeReturns(

@@ -4,8 +4,8 @@
  * sold, and the price at which a position is marked at its close.
  *
  * A fill is made at the first price of the bar (its open; a close-only series has one price a bar, its close), moved
- * against the account by half the spread and the slippage, and rounded against it to the tick. In a bar without volume
- * there is nobody to fill at.
+ * against the account by half the spread and the slippage, and rounded against it to the tick. In a bar in which nothing
+ * was traded there is nobody to fill at; one whose volume is not known is as any other.
  *
  * What can go wrong: too few bars, prices and features that are not finite, features that were not scaled, a price that
  * leaps from one bar to the next. All are refused here, so that no step can fail on them.
@@ -108,7 +108,7 @@ const whyBarsNot = ({ bars, features }: CourseParts): string | undefined => {
     ) {
       return `bar ${bar} opens at ${openTime[bar]}, which is no later time than that of the bar before`
     }
-    if (volume !== null && !((volume[bar] as number) >= 0)) return `bar ${bar} has the volume ${volume[bar]}`
+    if (volume !== null && (volume[bar] as number) < 0) return `bar ${bar} has the volume ${volume[bar]}`
   }
   return undefined
 }

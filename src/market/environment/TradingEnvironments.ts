@@ -21,13 +21,18 @@
  * charged for.
  */
 import { Either } from "effect"
+import type {
+  ActionSpace,
+  Actions,
+  ObservationSpace,
+  VectorEnvironment
+} from "../../protocols/VectorEnvironment.ts"
 import { type KeyedRandom, keyedRandom } from "../../protocols/wire/KeyedRandom.ts"
 import { toMicro } from "../execution/Money.ts"
 import { Accounts, accountMicroMax, exposureMax } from "./Accounts.ts"
 import { type Course, observationLimit } from "./Course.ts"
 import { ActionRefused, EnvironmentRefused } from "./errors.ts"
 import { type RewardSpec, Rewards, whyRewardNot } from "./Rewards.ts"
-import type { ActionSpace, ObservationSpace, VectorEnvironment } from "./VectorEnvironment.ts"
 
 /** What a discrete action means. */
 export const sell = 0
@@ -150,7 +155,7 @@ class TradingEnvironments implements VectorEnvironment {
     for (let row = 0; row < this.environments; row++) this.begin(row)
   }
 
-  readonly step = (actions: Int32Array | Float32Array): void => {
+  readonly step = (actions: Actions): void => {
     if (this.actionSpace.kind === "discrete") {
       this.checkDiscrete(actions)
       for (let row = 0; row < this.environments; row++) this.orderSide(row, actions[row] as number)
@@ -161,7 +166,7 @@ class TradingEnvironments implements VectorEnvironment {
     for (let row = 0; row < this.environments; row++) this.advance(row)
   }
 
-  private checkDiscrete(actions: Int32Array | Float32Array): void {
+  private checkDiscrete(actions: Actions): void {
     if (!(actions instanceof Int32Array) || actions.length !== this.environments) {
       throw new ActionRefused({ row: -1, reason: `an Int32Array of ${this.environments} is expected` })
     }
@@ -173,7 +178,7 @@ class TradingEnvironments implements VectorEnvironment {
     }
   }
 
-  private checkBox(actions: Int32Array | Float32Array, low: number, high: number): void {
+  private checkBox(actions: Actions, low: number, high: number): void {
     if (!(actions instanceof Float32Array) || actions.length !== this.environments) {
       throw new ActionRefused({ row: -1, reason: `a Float32Array of ${this.environments} is expected` })
     }

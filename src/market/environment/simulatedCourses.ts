@@ -164,7 +164,7 @@ function* simulateAll(
     for (let k = 0; k < bars; k++) {
       if ((k * builders.length) % sliceBars < builders.length) yield
       for (const [i, { close, high, low, open, openTime, volume }] of simulation.next().entries()) {
-        builders[i]?.push(openTime, close, open, high, low, volume ?? 0)
+        builders[i]?.push(openTime, close, open, high, low, volume ?? Number.NaN)
       }
     }
     for (const [i, instrument] of simulation.instruments.entries()) {

@@ -3,10 +3,10 @@ import { openWithOnnxruntime } from "../../../src/agents/training-host/onnxrunti
 import { type A2cSettings, a2cDefaults, trainA2c } from "../../../src/learning/rl/A2c.ts"
 import { episodeReturns } from "../../../src/learning/rl/episodeReturns.ts"
 import { actByPolicy } from "../../../src/learning/rl/Policy.ts"
-import type { VectorEnvironment } from "../../../src/learning/rl/VectorEnvironment.ts"
 import { runThrough } from "../../../src/learning/steps.ts"
 import type { Open } from "../../../src/learning/training/Trainer.ts"
-import { chain, chainBest, diverging, follow, runThroughAsync } from "./environments.ts"
+import type { VectorEnvironment } from "../../../src/protocols/VectorEnvironment.ts"
+import { chain, chainBest, diverging, follow, notingRates, runThroughAsync } from "./environments.ts"
 
 const settings: A2cSettings = { ...a2cDefaults, hidden: [16], learningRate: 0.005 }
 
@@ -26,6 +26,18 @@ describe("advantage actor-critic", () => {
     const act = actByPolicy(outcome.network, outcome.manifest, outcome.parameters)
     const returns = runThrough(episodeReturns(follow(200, "judging"), act, 1))
     expect(-returns.reduce((sum, one) => sum + one, 0) / 200).toBeLessThan(0.02)
+  })
+
+  it("learns at the full rate from its first rollout, and at more than none from its last", async () => {
+    const ratesOver = async (rollouts: number) => {
+      const noted: Array<ReadonlyArray<number>> = []
+      const { outcome } = await train(chain(8), rollouts * 40, 1, notingRates(openWithOnnxruntime, noted))
+      expect(outcome.updates).toBe(rollouts)
+      return noted.flat()
+    }
+    const { learningRate } = settings
+    expect(await ratesOver(1)).toEqual([Math.fround(learningRate)])
+    expect(await ratesOver(4)).toEqual([1, 0.75, 0.5, 0.25].map((share) => Math.fround(share * learningRate)))
   })
 
   it("comes to the same bytes by the same seed, and to others by another", async () => {

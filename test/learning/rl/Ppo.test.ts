@@ -4,10 +4,10 @@ import { a2cTrainable } from "../../../src/learning/rl/A2c.ts"
 import { episodeReturns } from "../../../src/learning/rl/episodeReturns.ts"
 import { actByPolicy, type PolicySpec } from "../../../src/learning/rl/Policy.ts"
 import { type PpoSettings, ppoDefaults, ppoTrainable, trainPpo } from "../../../src/learning/rl/Ppo.ts"
-import type { VectorEnvironment } from "../../../src/learning/rl/VectorEnvironment.ts"
 import { runThrough } from "../../../src/learning/steps.ts"
 import type { Open } from "../../../src/learning/training/Trainer.ts"
-import { chain, chainBest, diverging, follow, runThroughAsync } from "./environments.ts"
+import type { VectorEnvironment } from "../../../src/protocols/VectorEnvironment.ts"
+import { chain, chainBest, diverging, follow, notingRates, runThroughAsync } from "./environments.ts"
 import { lossAndGradient, manifestFor, numericGradient } from "./losses.ts"
 
 const settings: PpoSettings = {
@@ -138,6 +138,21 @@ describe("proximal policy optimisation", () => {
     const loss = -returns.reduce((sum, one) => sum + one, 0) / 200
     // Exposure 0 would lose 1/12, the mean square of half of what is seen.
     expect(loss).toBeLessThan(0.01)
+  })
+
+  it("learns at the full rate from its first rollout, and at more than none from its last", async () => {
+    const ratesOver = async (rollouts: number) => {
+      const noted: Array<ReadonlyArray<number>> = []
+      const open = notingRates(openWithOnnxruntime, noted)
+      const { outcome } = await train(chain(8), rollouts * 256, {}, 1, open)
+      expect(outcome.updates).toBe(rollouts * 16)
+      return noted.map((rates) => [...new Set(rates)])
+    }
+    const { learningRate } = settings
+    expect(await ratesOver(1)).toEqual([[Math.fround(learningRate)]])
+    expect(await ratesOver(4)).toEqual(
+      [1, 0.75, 0.5, 0.25].map((share) => [Math.fround(share * learningRate)])
+    )
   })
 
   it("comes to the same bytes by the same seed, and to others by another", async () => {

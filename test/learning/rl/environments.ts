@@ -1,7 +1,6 @@
 /** Environments small enough to be learned in a second, whose best is known. */
-
-import type { ActionSpace, VectorEnvironment } from "../../../src/learning/rl/VectorEnvironment.ts"
-import type { Open } from "../../../src/learning/training/Trainer.ts"
+import type { Fed, Open } from "../../../src/learning/training/Trainer.ts"
+import type { ActionSpace, VectorEnvironment } from "../../../src/protocols/VectorEnvironment.ts"
 import { keyedRandom } from "../../../src/protocols/wire/KeyedRandom.ts"
 
 /** What one row does: it writes its observation and says what a step came to. */
@@ -143,5 +142,18 @@ export const diverging =
       return results.losses !== undefined && runs++ >= from
         ? { ...results, losses: results.losses.map(() => Number.NaN) }
         : results
+    }
+  }
+
+/** Notes the learning rate of each update, one list a run. */
+export const notingRates =
+  (open: Open, noted: Array<ReadonlyArray<number>>): Open =>
+  async (spec) => {
+    const run = await open(spec)
+    return (feeds) => {
+      const { data, shape } = feeds.rates as Fed
+      const [updates = 0, width = 0] = shape
+      noted.push(Array.from({ length: updates }, (_, i) => Number(data[i * width])))
+      return run(feeds)
     }
   }

@@ -3,6 +3,7 @@ import { interpret } from "../../../src/learning/graph/interpret.ts"
 import { type NdArray, ndArray } from "../../../src/learning/graph/NdArray.ts"
 import * as ops from "../../../src/learning/graph/ops.ts"
 import { evaluatingBuilder, manifestOf } from "../../../src/learning/graph/Parameters.ts"
+import { greedyActions } from "../../../src/learning/rl/acting.ts"
 import { forwardOf, type MlpSpec, mlp } from "../../../src/learning/rl/Mlp.ts"
 import {
   actorFor,
@@ -12,7 +13,6 @@ import {
   policyManifest
 } from "../../../src/learning/rl/Policy.ts"
 import { qForward, qManifest, qNetwork } from "../../../src/learning/rl/QNetwork.ts"
-import { greedyActions } from "../../../src/learning/rl/VectorEnvironment.ts"
 import { keyedRandom } from "../../../src/protocols/wire/KeyedRandom.ts"
 
 const rows = 7

@@ -14,6 +14,9 @@ describe("a course", () => {
     expect([...course.buyTicks]).toEqual([1_002, 0, 1_002])
     expect([...course.sellTicks]).toEqual([998, 0, 998])
     expect([...course.markTicks]).toEqual([1_000, 1_001, 1_100])
+    // Of a bar whose volume is not known nothing says that none was traded.
+    const unknown = courseOf({ ...bars, volume: [1, Number.NaN, 2] }, { costs: free })
+    expect([...unknown.buyTicks]).toEqual([1_000, 1_000, 1_000])
     const closeOnly = courseOf(
       { open: [1, 2], close: [3, 4], volume: null, closeOnly: true },
       { costs: free }

@@ -11,7 +11,7 @@ import {
   type TradingEnvironments,
   type TradingOptions
 } from "../../../src/market/environment/TradingEnvironments.ts"
-import type { VectorEnvironment } from "../../../src/market/environment/VectorEnvironment.ts"
+import type { VectorEnvironment } from "../../../src/protocols/VectorEnvironment.ts"
 import {
   cents,
   costly,

@@ -1,13 +1,17 @@
 /** What a case of `conclave evaluate rl` is: an algorithm in an environment, and what it has to reach. */
 import type { A2cSettings } from "../../../learning/rl/A2c.ts"
+import type { Act } from "../../../learning/rl/acting.ts"
+import type { Thresholds } from "../../../learning/rl/binned.ts"
 import type { DqnSettings } from "../../../learning/rl/Dqn.ts"
 import type { PopulationSettings } from "../../../learning/rl/Population.ts"
 import type { PpoSettings } from "../../../learning/rl/Ppo.ts"
-import type { Explorer } from "../../../learning/rl/SharedReplay.ts"
-import type { Act } from "../../../learning/rl/VectorEnvironment.ts"
+import type { QLearningOptions } from "../../../learning/rl/QLearning.ts"
+import type { Exploration } from "../../../learning/rl/SharedReplay.ts"
 import type { Figures } from "./RlEnvironment.ts"
 
 export type Algorithm =
+  /** The baseline, in states that the thresholds tell apart; it learns in one row. */
+  | { readonly kind: "q-learning"; readonly settings: TableSettings; readonly thresholds: Thresholds }
   | { readonly kind: "dqn"; readonly settings: DqnSettings }
   | { readonly kind: "ppo"; readonly settings: PpoSettings }
   | { readonly kind: "a2c"; readonly settings: A2cSettings }
@@ -24,7 +28,10 @@ export type Algorithm =
     }
   /** Nothing is learned: what learners stand beside. It is worked out where it is asked for. */
   | { readonly kind: "rule"; readonly known: () => KnownRule }
-export type Exploration = Omit<Explorer, "environment">
+export type TableSettings = Pick<
+  QLearningOptions,
+  "learningRate" | "discount" | "epsilonStart" | "epsilonMin" | "epsilonDecay"
+>
 
 export interface KnownRule {
   readonly act: Act

@@ -1,6 +1,7 @@
 /** An environment that cases are of: what is learned in, and what an act is judged by. */
-import type { Act, VectorEnvironment } from "../../../learning/rl/VectorEnvironment.ts"
+import type { Act } from "../../../learning/rl/acting.ts"
 import type { Steps } from "../../../learning/steps.ts"
+import type { VectorEnvironment } from "../../../protocols/VectorEnvironment.ts"
 
 /** By name; the name says the unit. */
 export type Figures = Readonly<Record<string, number>>

@@ -2,17 +2,20 @@
  * What `conclave evaluate rl` learns, as data: an algorithm with its settings in an environment, for so many steps, and the
  * bars that the figures of the environment have to reach.
  *
- * CartPole's bar is the one at which Gymnasium calls it solved: a mean of 475 steps over 100 episodes of at most 500.
+ * CartPole's bar is the one at which Gymnasium calls it solved: a mean of 475 steps over 100 episodes of at most 500. The
+ * table has none: its boxes are coarse, and what is worth different things falls into the same one.
  */
 import { a2cDefaults } from "../../../learning/rl/A2c.ts"
+import type { Thresholds } from "../../../learning/rl/binned.ts"
 import { cartPole, cartPoleStepsMax } from "../../../learning/rl/CartPole.ts"
 import { type DqnSettings, dqnDefaults } from "../../../learning/rl/Dqn.ts"
 import { episodeReturns } from "../../../learning/rl/episodeReturns.ts"
 import { populationDefaults } from "../../../learning/rl/Population.ts"
 import { ppoDefaults } from "../../../learning/rl/Ppo.ts"
+import { explorationDefaults } from "../../../learning/rl/SharedReplay.ts"
 import type { RlCase } from "./RlCase.ts"
 import type { RlEnvironment } from "./RlEnvironment.ts"
-import { tradingCases } from "./tradingCases.ts"
+import { tableSettings, tradingCases } from "./tradingCases.ts"
 import { tradingWorlds } from "./tradingWorlds.ts"
 
 const returnFigure = "mean return"
@@ -29,6 +32,8 @@ const cartpole: RlEnvironment = {
 
 export const rlEnvironments: Readonly<Record<string, RlEnvironment>> = { cartpole, ...tradingWorlds }
 
+const radians = (degrees: number) => (degrees * Math.PI) / 180
+
 const onCartPole = {
   environment: "cartpole",
   seeds: 5,
@@ -36,7 +41,22 @@ const onCartPole = {
 } as const
 const dqnOnCartPole: DqnSettings = { ...dqnDefaults, discount: 0.99, learningRateEnd: 0.05 }
 
+/** Those of Barto, Sutton and Anderson (1983): m, m/s, rad, rad/s. */
+const boxes: Thresholds = [[-0.8, 0.8], [-0.5, 0.5], [-6, -1, 0, 1, 6].map(radians), [-50, 50].map(radians)]
+
 const cartPoleCases: ReadonlyArray<RlCase> = [
+  {
+    ...onCartPole,
+    name: "cartpole/q-learning",
+    rows: 1,
+    steps: 100_000,
+    algorithm: {
+      kind: "q-learning",
+      settings: { ...tableSettings, discount: 0.99 },
+      thresholds: boxes
+    },
+    bars: {}
+  },
   {
     ...onCartPole,
     name: "cartpole/dqn",
@@ -66,11 +86,7 @@ const cartPoleCases: ReadonlyArray<RlCase> = [
     algorithm: {
       kind: "shared-replay",
       settings: dqnOnCartPole,
-      explorers: [
-        { epsilonMin: 0.01, epsilonDecay: 0.99 },
-        { epsilonMin: 0.05, epsilonDecay: 0.995 },
-        { epsilonMin: 0.2, epsilonDecay: 0.995 }
-      ]
+      explorers: explorationDefaults
     }
   },
   {

@@ -4,8 +4,8 @@
  *
  * Of several learners the one is judged that had the best mean return while it learned.
  *
- * What can go wrong: the process that computes (ChildFailed). A training that diverges is judged like any other, by the
- * parameters from before.
+ * What can go wrong: the process that computes (ChildFailed), too few steps for an update (NothingLearned). A training that
+ * diverges is judged like any other, by the parameters from before.
  * Invariant: equal cases and seeds give equal figures; only the wall time is of the machine.
  */
 import { Effect } from "effect"
@@ -13,21 +13,26 @@ import { map, type NonEmptyArray, type NonEmptyReadonlyArray } from "effect/Arra
 import { wideningFor } from "../../../learning/evaluation/BlockBootstrap.ts"
 import { normalQuantile } from "../../../learning/evaluation/NormalDistribution.ts"
 import { trainA2c } from "../../../learning/rl/A2c.ts"
+import type { Act } from "../../../learning/rl/acting.ts"
+import { actByTable, binnedEnvironment } from "../../../learning/rl/binned.ts"
 import { trainDqn } from "../../../learning/rl/Dqn.ts"
 import { actByPolicy, type PolicySpec } from "../../../learning/rl/Policy.ts"
 import { trainPopulation } from "../../../learning/rl/Population.ts"
 import { trainPpo } from "../../../learning/rl/Ppo.ts"
-import type { Trained } from "../../../learning/rl/Progress.ts"
+import { bestOf, type Trained } from "../../../learning/rl/Progress.ts"
+import * as QLearning from "../../../learning/rl/QLearning.ts"
 import { actByValues, type QNetworkSpec } from "../../../learning/rl/QNetwork.ts"
 import { trainSharedReplay } from "../../../learning/rl/SharedReplay.ts"
-import type { Act, VectorEnvironment } from "../../../learning/rl/VectorEnvironment.ts"
+import type { Steps } from "../../../learning/steps.ts"
 import type { Open } from "../../../learning/training/Trainer.ts"
+import type { VectorEnvironment } from "../../../protocols/VectorEnvironment.ts"
 import { breathe, stepwise } from "../../../runtime/breathe.ts"
 import { ChildFailed } from "../../../runtime/errors.ts"
 import { monotonicMs } from "../../../runtime/MonotonicClock.ts"
+import { NothingLearned } from "../errors.ts"
 import { openIn, startGraphHost } from "../GraphHost.ts"
 import { rlEnvironments } from "./cases.ts"
-import type { Bar, RlCase } from "./RlCase.ts"
+import type { Algorithm, Bar, RlCase } from "./RlCase.ts"
 import type { Figures, RlEnvironment } from "./RlEnvironment.ts"
 
 /** Episodes that figures are taken of. */
@@ -73,6 +78,8 @@ export interface CaseReport {
 interface Learned {
   readonly act: Act
   readonly reason: RlRun["reason"]
+  /** Of the one that acts; a rule needs none. */
+  readonly updates: number | null
   /** Of all learners together. */
   readonly steps: number
   /** What is known of it without judging. */
@@ -80,29 +87,43 @@ interface Learned {
 }
 
 const ofValues = (all: ReadonlyArray<Trained<QNetworkSpec>>): Learned => {
-  const { manifest, network, parameters, reason } = bestOf(all)
-  return { act: actByValues(network, manifest, parameters), reason, steps: stepsOf(all), exact: {} }
+  const { manifest, network, parameters, reason, updates } = bestOf(all)
+  return { act: actByValues(network, manifest, parameters), reason, updates, steps: stepsOf(all), exact: {} }
 }
 
 const ofPolicies = (all: ReadonlyArray<Trained<PolicySpec>>): Learned => {
-  const { manifest, network, parameters, reason } = bestOf(all)
-  return { act: actByPolicy(network, manifest, parameters), reason, steps: stepsOf(all), exact: {} }
+  const { manifest, network, parameters, reason, updates } = bestOf(all)
+  return { act: actByPolicy(network, manifest, parameters), reason, updates, steps: stepsOf(all), exact: {} }
 }
 
 const stepsOf = (all: ReadonlyArray<Trained<unknown>>): number =>
   all.reduce((sum, { steps }) => sum + steps, 0)
 
-/** Among equals the first. */
-const bestOf = <Network>(all: ReadonlyArray<Trained<Network>>): Trained<Network> => {
-  const worth = ({ meanReturn, reason }: Trained<Network>) =>
-    reason === "diverged" ? Number.NEGATIVE_INFINITY : (meanReturn ?? Number.NEGATIVE_INFINITY)
-  return all.reduce((best, one) => (worth(one) > worth(best) ? one : best))
-}
-
 /** How many learn, each in an environment of its own. */
 const learnersOf = ({ algorithm }: RlCase): number => {
   if (algorithm.kind === "shared-replay") return algorithm.explorers.length
   return algorithm.kind === "population" ? algorithm.members : 1
+}
+
+/** Of the table, between two chances for others to run: about a millisecond. */
+const tableSliceSteps = 500
+
+function* learnTable(
+  { settings, thresholds }: Extract<Algorithm, { readonly kind: "q-learning" }>,
+  environment: VectorEnvironment,
+  steps: number,
+  seed: number
+): Steps<Learned> {
+  const binned = binnedEnvironment(environment, thresholds)
+  const { actions, states } = binned
+  const episodes = Number.MAX_SAFE_INTEGER
+  const table = QLearning.make(binned, { ...settings, states, actions, episodes, key: [seed] })
+  let taken = 0
+  while (taken < steps) {
+    taken = table.run(Math.min(tableSliceSteps, steps - taken)).steps
+    yield
+  }
+  return { act: actByTable(thresholds, table.q), reason: "steps", updates: taken, steps: taken, exact: {} }
 }
 
 /** What it yields is how far it is, which nobody asks for here. */
@@ -112,13 +133,15 @@ async function* learn(
   { open, seed }: { readonly open: Open; readonly seed: number }
 ): AsyncGenerator<unknown, Learned> {
   const { algorithm, rows, steps } = one
-  if (algorithm.kind === "rule") return { ...algorithm.known(), reason: "steps", steps: 0 }
+  if (algorithm.kind === "rule") return { ...algorithm.known(), reason: "steps", updates: null, steps: 0 }
   const environment = yield* make(rows, steps, [seed, "training", 0])
   const environments: NonEmptyArray<VectorEnvironment> = [environment]
   for (let learner = 1; learner < learnersOf(one); learner++) {
     environments.push(yield* make(rows, steps, [seed, "training", learner]))
   }
   switch (algorithm.kind) {
+    case "q-learning":
+      return yield* learnTable(algorithm, environment, steps, seed)
     case "dqn":
       return ofValues([yield* trainDqn({ ...algorithm, environment, steps, open, seed })])
     case "ppo":
@@ -168,7 +191,11 @@ const judgeSeed = (
   Effect.gen(function* () {
     const now = yield* monotonicMs
     const startedAt = now()
-    const { act, exact, reason, steps } = yield* runToEnd(learn(one, environment, { open, seed }))
+    const { act, exact, reason, steps, updates } = yield* runToEnd(learn(one, environment, { open, seed }))
+    if (updates === 0) {
+      const why = `${steps} steps of ${one.name} were too few for an update`
+      return yield* new NothingLearned({ network: one.algorithm.kind, reason: why })
+    }
     const wallMs = Math.round(now() - startedAt)
     const judged = yield* stepwise(environment.judge(act, episodes, [seed, "judging"]))
     return { seed, figures: { ...judged, ...exact }, reason, steps, wallMs }
@@ -177,7 +204,7 @@ const judgeSeed = (
 export const judgeCase = (
   one: RlCase,
   { episodes, script, seeds, tell }: JudgeOptions
-): Effect.Effect<CaseReport, ChildFailed> =>
+): Effect.Effect<CaseReport, ChildFailed | NothingLearned> =>
   Effect.gen(function* () {
     const environment = rlEnvironments[one.environment]
     if (environment === undefined)

@@ -9,11 +9,12 @@
  *
  * Courses are simulated anew for every key: what is learned on and what is judged by have nothing in common but the world.
  *
- * What can go wrong: nothing that depends on data. A world that is refused, or an account that ends before its episode does,
- * is a mistake in this file and a defect.
+ * What can go wrong: nothing that depends on data. A world that is refused, or an episode that is cut off before its last
+ * step, is a mistake in this file and a defect. An account that is ruined, as a short one is where the price doubles, ends
+ * there with the growth of falling to `ruinShare`; of what it traded in that step nothing is known.
  */
 import { Either } from "effect"
-import type { Act, VectorEnvironment } from "../../../learning/rl/VectorEnvironment.ts"
+import type { Act } from "../../../learning/rl/acting.ts"
 import type { Steps } from "../../../learning/steps.ts"
 import type { BarColumns } from "../../../market/BarSeries.ts"
 import type { Costs } from "../../../market/Costs.ts"
@@ -36,6 +37,7 @@ import { fitFeatureScaling, scaleMatrix } from "../../../market/features/Feature
 import { type SequenceFeatures, sequenceFeatures } from "../../../market/SequenceFeatures.ts"
 import { worlds } from "../../../market/worlds.ts"
 import { TimeFrame } from "../../../protocols/TimeFrame.ts"
+import type { VectorEnvironment } from "../../../protocols/VectorEnvironment.ts"
 import type { Figures, Key, RlEnvironment } from "./RlEnvironment.ts"
 
 /** Growth of log wealth, in basis points a step. */
@@ -50,6 +52,9 @@ const learnedSteps = 100
 /** Courses that are learned on are no more, and each has so many bars with features. */
 const learnedCoursesMax = 100
 const learnedBars = 1_000
+
+/** An account that has lost all but this share is ruined. */
+const ruinShare = 0.01
 
 /** What a course has beyond the steps of a judged episode: the environment would begin anew at its end. */
 const barsBeyond = 2
@@ -80,7 +85,7 @@ const environmentOn = (
       actions: { kind: "discrete", shorting },
       reward: { kind: "log-wealth" },
       cash: 100_000,
-      ruinShare: 0.01
+      ruinShare
     })
   )
 
@@ -110,6 +115,7 @@ function* judge(world: TradingWorld, act: Act, rows: number, key: Key): Steps<Fi
   const { accounts, observations, rewards, terminated, truncated } = environment
   const actions = new Int32Array(rows)
   const before = new Float64Array(rows)
+  const isRuined = new Uint8Array(rows)
   let growth = 0
   let traded = 0
   for (let step = 0; step < judgedSteps; step++) {
@@ -117,14 +123,15 @@ function* judge(world: TradingWorld, act: Act, rows: number, key: Key): Steps<Fi
     before.set(accounts.lots)
     act(observations, actions)
     environment.step(actions)
-    if (terminated.includes(1) || truncated.includes(1)) {
-      throw new RangeError(
-        `an account was ruined, or ran out of bars, after ${step + 1} steps of ${judgedSteps}`
-      )
+    if (truncated.includes(1)) {
+      throw new RangeError(`an episode was cut off after ${step + 1} steps of ${judgedSteps}`)
     }
     for (let row = 0; row < rows; row++) {
+      // The row has begun anew, on a course that belongs to another.
+      if (isRuined[row] === 1) continue
       growth += rewards[row] as number
-      traded += tradedShare(environment, row, before[row] as number)
+      if (terminated[row] === 1) isRuined[row] = 1
+      else traded += tradedShare(environment, row, before[row] as number)
     }
   }
   const steps = rows * judgedSteps

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { NothingLearned } from "../../../../src/agents/training/errors.ts"
 import { rlCases, rlEnvironments } from "../../../../src/agents/training/reinforcement/cases.ts"
 import {
   judgeCase,
@@ -83,8 +84,8 @@ describe("cases of reinforcement learning", () => {
       Effect.forEach(
         ["cartpole/ppo", "cartpole/a2c", "cartpole/shared-replay", "cartpole/population"],
         (name) =>
-          Effect.map(judged(caseOf(name, 3_000), [1]), ({ figures: [figure], runs: [run] }) => {
-            expect(run?.steps).toBeGreaterThanOrEqual(3_000)
+          Effect.map(judged(caseOf(name, 4_000), [1]), ({ figures: [figure], runs: [run] }) => {
+            expect(run?.steps).toBeGreaterThanOrEqual(4_000)
             const mean = figure?.mean ?? Number.NaN
             expect(mean).toBe(run?.figures["mean return"])
             expect(mean).toBeGreaterThan(8)
@@ -107,14 +108,40 @@ describe("cases of reinforcement learning", () => {
     })
   )
 
-  it("have bars for figures that there are, and only rules have none", () => {
+  it.scopedLive(
+    "have a table among them, which finds nearly the best of a signal that it is shown",
+    () =>
+      Effect.gen(function* () {
+        const told = yield* judged(caseOf("signal/q-learning", 100_000), [7], { episodes: 20 })
+        expect(told.runs[0]).toMatchObject({ reason: "steps", steps: 100_000 })
+        const [share] = told.figures
+        expect(share).toMatchObject({ figure: "share of the best, %", verdict: "reached" })
+        const coarse = yield* judged(caseOf("cartpole/q-learning", 1_001), [7], { episodes: 2 })
+        expect(coarse.runs[0]?.steps).toBe(1_001)
+        expect(coarse.figures[0]?.verdict).toBe("no bar")
+      }),
+    60_000
+  )
+
+  it.scopedLive("refuse steps that are too few for an update", () =>
+    Effect.gen(function* () {
+      const refused = yield* Effect.flip(judged(caseOf("cartpole/dqn", 1_008), [1], { episodes: 1 }))
+      expect(refused).toBeInstanceOf(NothingLearned)
+      expect(refused.message).toBe(
+        "The dqn has learned nothing: 1008 steps of cartpole/dqn were too few for an update."
+      )
+    })
+  )
+
+  it("have bars for figures that there are, and only rules and the baseline in boxes that are too coarse have none", () => {
     const staying = (_: Float32Array, actions: Int32Array | Float32Array) => void actions.fill(1)
     for (const [name, environment] of Object.entries(rlEnvironments)) {
       const figures = Object.keys(runThrough(environment.judge(staying, 1, ["figures"])))
       for (const { algorithm, bars } of rlCases.filter((one) => one.environment === name)) {
         const exact = algorithm.kind === "rule" ? Object.keys(algorithm.known().exact) : []
         for (const barred of Object.keys(bars)) expect([...figures, ...exact]).toContain(barred)
-        expect(Object.keys(bars).length > 0 || algorithm.kind === "rule").toBe(true)
+        const isCoarse = algorithm.kind === "q-learning" && name === "cartpole"
+        expect(Object.keys(bars).length > 0 || algorithm.kind === "rule" || isCoarse).toBe(true)
       }
     }
   })

@@ -6,7 +6,7 @@ import {
   tradingWorlds,
   turnoverFigure
 } from "../../../../src/agents/training/reinforcement/tradingWorlds.ts"
-import type { Act } from "../../../../src/learning/rl/VectorEnvironment.ts"
+import type { Act } from "../../../../src/learning/rl/acting.ts"
 import { runThrough } from "../../../../src/learning/steps.ts"
 import { buy, hold, sell } from "../../../../src/market/environment/TradingEnvironments.ts"
 
@@ -46,6 +46,19 @@ describe("the judging of trading", () => {
     const { [growthFigure]: growth } = judged("last", turning, 20)
     expect(growth).toBeLessThan(-3)
     expect(growth).toBeGreaterThan(-8)
+  })
+
+  it("counts a short account that is ruined as fallen to its floor, and nothing of what comes after", () => {
+    // In these courses the price of the last doubles.
+    const rows = 8
+    const shorting: Act = (_, actions) => {
+      actions.fill(hold)
+      actions[rows - 1] = sell
+    }
+    const figures = runThrough(tradingWorlds["no-edge"].judge(shorting, rows, ["ruin", 57]))
+    expect(figures[growthFigure]).toBeCloseTo((1e4 * Math.log(0.01)) / (rows * 500), 9)
+    // It traded once.
+    expect(figures[turnoverFigure]).toBeCloseTo(100 / (2 * rows * 500), 3)
   })
 })
 

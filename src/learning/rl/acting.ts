@@ -1,47 +1,10 @@
 /**
- * What a learner acts in: several copies of one environment, stepped together, in Gymnasium's words (Towers et al.,
- * Gymnasium: A Standard Interface for Reinforcement Learning Environments, 2024). All is in typed arrays that belong to the
- * environment and are written anew by every step.
- *
- * Rows end by themselves and begin anew in the same step: `observations` then has the first of the new episode and
- * `finalObservations` the last of the old one. An episode that has terminated is worth nothing from there on; one that was
- * only cut off goes on where nobody looks, and its last state keeps its worth.
+ * Acting in a vector environment: what a learner needs of its action space and of a step.
  *
  * What can go wrong: numbers that are not finite. `checkStep` throws EnvironmentInvalid before anybody learns from them.
  */
+import type { Actions, VectorEnvironment } from "../../protocols/VectorEnvironment.ts"
 import { EnvironmentInvalid } from "../errors.ts"
-
-export type ActionSpace =
-  | { readonly kind: "discrete"; readonly actions: number }
-  | { readonly kind: "box"; readonly size: number; readonly low: number; readonly high: number }
-
-export interface ObservationSpace {
-  readonly size: number
-  readonly low: number
-  readonly high: number
-}
-
-export interface VectorEnvironment {
-  readonly environments: number
-  readonly observationSpace: ObservationSpace
-  readonly actionSpace: ActionSpace
-  /** [environments, observation size], row-major, written anew by reset and step. */
-  readonly observations: Float32Array
-  /** [environments] */
-  readonly rewards: Float64Array
-  /** [environments] */
-  readonly terminated: Uint8Array
-  /** [environments] */
-  readonly truncated: Uint8Array
-  /** Where a row ended in this step, the observation before its reset; other rows are unspecified. */
-  readonly finalObservations: Float32Array
-  readonly reset: () => void
-  /** Discrete: Int32Array [environments]; box: Float32Array [environments, size]. */
-  readonly step: (actions: Int32Array | Float32Array) => void
-}
-
-/** What `step` takes. */
-export type Actions = Int32Array | Float32Array
 
 /** Chooses actions for rows of observations. */
 export type Act = (observations: Float32Array, actions: Actions) => void

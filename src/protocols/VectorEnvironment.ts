@@ -1,11 +1,12 @@
 /**
- * Many environments in step, on typed arrays, in the words of Gymnasium (Towers et al., Gymnasium: A Standard Interface
- * for Reinforcement Learning Environments, 2024). The learning room states the same shape for itself: neither imports
- * the other.
+ * What a policy acts and learns in: several copies of one environment, stepped together, in Gymnasium's words (Towers et al.,
+ * Gymnasium: A Standard Interface for Reinforcement Learning Environments, 2024). The market makes some, the learners act in
+ * them, and neither knows the other. All is in typed arrays that belong to the environment and are written anew by every
+ * step.
  *
- * Same-step autoreset: a row whose episode ends in a step stands at the beginning of its next one when `step` returns.
- * Its reward and flags are those of the step, and the observation that the episode ended on is in `finalObservations`: a
- * learner bootstraps from there where the row was truncated, and not at all where it was terminated.
+ * Same-step autoreset: a row whose episode ends in a step stands at the beginning of its next one when `step` returns. Its
+ * reward and flags are those of the step, and the observation that the episode ended on is in `finalObservations`: a learner
+ * estimates what follows from there where the row was truncated, and takes nothing to follow where it was terminated.
  */
 
 export type ActionSpace =
@@ -17,6 +18,9 @@ export interface ObservationSpace {
   readonly low: number
   readonly high: number
 }
+
+/** Of all rows. Discrete: Int32Array [environments]; box: Float32Array [environments, size]. */
+export type Actions = Int32Array | Float32Array
 
 export interface VectorEnvironment {
   /** Rows. */
@@ -35,6 +39,6 @@ export interface VectorEnvironment {
   readonly finalObservations: Float32Array
   /** All rows anew. */
   readonly reset: () => void
-  /** Discrete: Int32Array [environments]; box: Float32Array [environments, size]. Makes no objects. */
-  readonly step: (actions: Int32Array | Float32Array) => void
+  /** Makes no objects. */
+  readonly step: (actions: Actions) => void
 }
