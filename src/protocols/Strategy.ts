@@ -10,8 +10,8 @@ import { Estimate, Performance } from "./Performance.ts"
 import { TimeFrame } from "./TimeFrame.ts"
 import { Digest, EpochMs, Reason } from "./wire/Ids.ts"
 
-/** The deep algorithms that the agent trains and serves. */
-export const PolicyAlgorithm = Schema.Literal("dqn", "ppo", "a2c")
+/** The deep algorithms that the agent trains and serves. In the last two several learners learn together, and one serves. */
+export const PolicyAlgorithm = Schema.Literal("dqn", "ppo", "a2c", "shared-replay", "population")
 export type PolicyAlgorithm = typeof PolicyAlgorithm.Type
 
 /** `q-table` is the baseline, which is fitted anew by itself. */
@@ -64,7 +64,7 @@ export type Strategy = typeof Strategy.Type
 
 const Count = Schema.NonNegativeInt
 
-/** How a training has gone so far. */
+/** How a training has gone so far, all its learners together. */
 const progress = {
   /** Of the environment, all rows together. */
   steps: Count,
@@ -75,7 +75,10 @@ const progress = {
   meanReward: Schema.NullOr(Schema.Finite),
   /** Share of the latest ended episodes that made a profit after costs. */
   successRate: Schema.NullOr(Share),
-  /** Of action values the share of actions at random; of a policy its entropy in nats. Null before it is known. */
+  /**
+   * Of action values the share of actions at random; of a policy its entropy in nats; of several learners the mean. Null before
+   * it is known.
+   */
   exploration: Schema.NullOr(Schema.Finite.pipe(Schema.nonNegative()))
 }
 

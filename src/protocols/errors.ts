@@ -59,7 +59,8 @@ export class TrainingNotDone extends Schema.TaggedError<TrainingNotDone>()("Trai
   reason: Reason
 }) {
   override get message() {
-    return `The ${this.model} was not trained: ${this.reason} What served before serves on.`
+    // A reason may be a sentence of its own.
+    return `The ${this.model} was not trained: ${this.reason.replace(/\.$/, "")}. What served before serves on.`
   }
 }
 

@@ -1,4 +1,5 @@
 /** The policies of a running system: trained on request, asked, judged, killed. */
+import { existsSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Either, Schema } from "effect"
@@ -8,7 +9,7 @@ import {
   PolicyTrainingEvent,
   Strategy
 } from "../../src/protocols/Strategy.ts"
-import { paced } from "../support/bars.ts"
+import { paced, quick } from "../support/bars.ts"
 import {
   canFindProcesses,
   conclave,
@@ -125,7 +126,9 @@ describe("policies in a paced run", () => {
           killPid(up.family().find(isTrainer)?.pid ?? 0)
           const ended = yield* endless.ended
           expect(ended.code).toBe(1)
-          expect(ended.stderr).toMatch(/The dqn was not trained: it ended with SIGKILL/)
+          expect(ended.stderr).toMatch(
+            /The dqn was not trained: it ended with SIGKILL\. What served before serves on\.\n$/
+          )
           expect(yield* metricsOf("dqn")).toMatchObject({ state: "failed" })
         }
         // Whoever asked for one leaves, and it ends.
@@ -166,6 +169,58 @@ describe("policies in a paced run", () => {
           expect(saidIn(refused.stderr), args.join(" ")).toHaveLength(1)
         }
       }),
-    300_000
+    600_000
+  )
+})
+
+describe("policies that are trained on schedule, in lock-step", () => {
+  it.scopedLive(
+    "are made once for each turn, and the decisions are the same, also where the run was killed and resumed",
+    () =>
+      Effect.gen(function* () {
+        const directory = yield* temporaryDirectory
+        const schedule = Object.entries({
+          "train-every-bars": 100,
+          "train-bars-min": 300,
+          "policy-steps": 2_048
+        }).flatMap(([key, value]) => [`--reinforcement-learning.${key}`, String(value)])
+        const args = (name: string) => [
+          ...["up", "--json", "--data-directory", join(directory, name), "--instruments", "3", "--seed", "2"],
+          ...["--speed", "max", "--as-ofs", "450", ...quick, ...schedule]
+        ]
+        const trialsIn = (name: string) => {
+          const path = join(directory, name, "trials", "trials.ndjson")
+          const lines = existsSync(path) ? readFileSync(path, "utf8").split("\n").slice(0, -1) : []
+          return lines.map((line) => JSON.parse(line) as { readonly id: string; readonly kind: string })
+        }
+        const idsOf = (name: string) => trialsIn(name).map(({ id }) => id)
+        const decisionsOf = (lines: ReadonlyArray<Line>) => lines.filter(({ type }) => type === "decision")
+        const resultOf = (lines: ReadonlyArray<Line>) => {
+          const { type, wallTimeMs: _, ...result } = lines.at(-1) as Line
+          expect(type).toBe("summary")
+          return result
+        }
+        const whole = yield* runConclave(args("whole"))
+        expect(whole.code, whole.stderr).toBe(0)
+        expect(trialsIn("whole").map(({ kind }) => kind)).toEqual(["policy-ppo", "policy-ppo"])
+
+        const killed = yield* conclave(args("killed"))
+        yield* until("the first policy", () => idsOf("killed").length > 0 || undefined, {
+          of: killed,
+          timeoutMs: 60_000
+        })
+        yield* killed.killAll
+        yield* killed.ended
+        const resumed = yield* runConclave([...args("killed"), "--resume"])
+        expect(resumed.code, resumed.stderr).toBe(0)
+        expect(new Set(idsOf("killed"))).toEqual(new Set(idsOf("whole")))
+        expect(resultOf(linesOf(resumed))).toEqual(resultOf(linesOf(whole)))
+        // What was decided just before the kill may not have been printed. The epoch rises with every life.
+        const before = new Map(decisionsOf(linesOf(whole)).map((decision) => [decision.id, decision]))
+        for (const { epoch: _, ...decision } of decisionsOf([...killed.lines(), ...linesOf(resumed)])) {
+          expect(before.get(decision.id)).toMatchObject(decision)
+        }
+      }),
+    180_000
   )
 })

@@ -8,7 +8,7 @@
 import type { Deployment, ModelEvent, ModelManifest } from "../../protocols/Model.ts"
 import { PolicyAlgorithm, type PolicyStanding } from "../../protocols/Strategy.ts"
 import type { TimeFrame } from "../../protocols/TimeFrame.ts"
-import { beforeOf, type Champion, championOf } from "../deep-learning/Deployed.ts"
+import { beforeOf, type Champion, championOf, learnedTo } from "../deep-learning/Deployed.ts"
 import { policyKind } from "../training/policies/trainPolicy.ts"
 
 export const voterName = "reinforcement-learning"
@@ -55,6 +55,10 @@ export const policyDeployment = (
   algorithm: PolicyAlgorithm,
   timeFrame: TimeFrame
 ): Deployment | undefined => deployments.get(policyAlias(algorithm, timeFrame))
+
+/** As-of up to which a version had learned, but for its calibrator. */
+export const learnedToOf = ({ fittedAsOf, metrics }: ModelManifest): number =>
+  metrics.find(({ name }) => name === learnedTo)?.value ?? fittedAsOf
 
 /** The policy that votes, if one does. */
 export const champion = (policies: Policies, timeFrame: TimeFrame): Champion | undefined =>

@@ -10,14 +10,13 @@
 import { Effect, Either } from "effect"
 import { type BarSeries, closeTimeAt } from "../../market/BarSeries.ts"
 import { featureSchema, featuresAt, windowCloses } from "../../market/Features.ts"
-import { type FeatureMatrix, featureMatrix } from "../../market/features/FeatureMatrix.ts"
 import { ArtefactRefused } from "../../protocols/errors.ts"
 import type { InstrumentId } from "../../protocols/Instrument.ts"
 import type { Answer, Question } from "../../protocols/Opinion.ts"
 import { type TimeFrame, toMs } from "../../protocols/TimeFrame.ts"
-import { stepwise } from "../../runtime/breathe.ts"
-import type { Asked, Row, RowAnswer } from "../model-host/RowRuns.ts"
-import { fillOf } from "../training/policies/PolicyFeatures.ts"
+import { type BarsIn, makePanelWindows } from "../features/PanelWindows.ts"
+import type { Asked as AskedRows, Row, RowAnswer } from "../model-host/RowRuns.ts"
+import { standIn } from "../training/ModelInput.ts"
 import { readTrainedPolicy, type TrainedPolicy } from "../training/policies/TrainedPolicy.ts"
 import { policyKind } from "../training/policies/trainPolicy.ts"
 import { abstaining, answerOf } from "../voter/answers.ts"
@@ -42,53 +41,58 @@ export const sigmaAt = ({ close }: BarSeries): number =>
     ? 0
     : featuresAt(close, close.length - 1, 0, new Float64Array(featureSchema(0).names.length))
 
-/** Instruments as a policy looks at them together at an as-of. */
-interface Panel {
-  readonly series: ReadonlyArray<BarSeries>
-  readonly matrices: ReadonlyArray<FeatureMatrix>
+/** What a policy sees of an instrument at an as-of. */
+export interface Seen {
+  /** Raw; what is absent is as usual. */
+  readonly features: Float32Array
+  /** Whether each of them is known. */
+  readonly isKnown: ReadonlyArray<boolean>
+  /** Standard deviation of one bar's log return. */
+  readonly sigmaBar: number
 }
 
-/** The raw features of an instrument at the end of a panel, or why there are none. */
-const featuresOf = (
-  { scaling }: TrainedPolicy,
-  { matrices, series }: Panel,
-  { asOf, instrument }: Pick<Question, "asOf" | "instrument">
-): Either.Either<{ readonly features: Float32Array; readonly sigmaBar: number }, string> =>
-  Either.gen(function* () {
-    const which = series.findIndex((one) => one.instrument.id === instrument)
-    const own = series[which]
-    const last = (own?.close.length ?? 0) - 1
-    if (own === undefined || last < windowCloses - 1 || closeTimeAt(own, last) !== asOf) {
-      return yield* Either.left(`fewer than ${windowCloses} bars are known at the as-of`)
-    }
-    const sigmaBar = sigmaAt(own)
-    if (!(sigmaBar > 0)) yield* Either.left("the price has not moved")
-    if ((matrices[which] as FeatureMatrix).validFrom > last) yield* Either.left("its features are warming up")
-    const features = new Float32Array(scaling.means.length)
-    fillOf(matrices, scaling)(which, last, features, 0)
-    return { features, sigmaBar }
-  })
+type Learned = Pick<TrainedPolicy, "horizonBars" | "instruments" | "timeFrame">
+type Asked = Pick<Question, "horizonBars" | "timeFrame">
 
-const whyNot = (trained: TrainedPolicy, question: Question): string | undefined => {
-  const { horizonBars, instruments, timeFrame } = trained
-  if (question.horizonBars !== horizonBars) {
-    return `the policy looks ${horizonBars} bars ahead, not ${question.horizonBars}`
+const whyNotSuch = ({ horizonBars, timeFrame }: Learned, asked: Asked): string | undefined => {
+  if (asked.horizonBars !== horizonBars) {
+    return `the policy looks ${horizonBars} bars ahead, not ${asked.horizonBars}`
   }
-  if (toMs(question.timeFrame) !== toMs(timeFrame)) {
-    return `the policy is of bars of ${timeFrame}, not ${question.timeFrame}`
-  }
-  return instruments.some((id) => id === question.instrument)
+  return toMs(asked.timeFrame) === toMs(timeFrame)
     ? undefined
-    : `the policy has learned of ${instruments.length} instruments, and this one is not among them`
+    : `the policy is of bars of ${timeFrame}, not ${asked.timeFrame}`
 }
+
+/** Why a policy has not learned to answer such a question; undefined where it has. */
+export const whyNot = (
+  trained: Learned,
+  question: Asked & Pick<Question, "instrument">
+): string | undefined =>
+  whyNotSuch(trained, question) ??
+  (trained.instruments.some((id) => id === question.instrument)
+    ? undefined
+    : `the policy has learned of ${trained.instruments.length} instruments, and this one is not among them`)
+
+/** Why a policy has learned to answer nothing that is asked of the instruments that are followed; undefined where it has. */
+export const whyNothing = (
+  trained: Learned,
+  asked: Asked,
+  isFollowed: (instrument: InstrumentId) => boolean
+): string | undefined =>
+  whyNotSuch(trained, asked) ??
+  (trained.instruments.some(isFollowed)
+    ? undefined
+    : `the policy has learned of ${trained.instruments.join(", ")} alone, and that is not followed here`)
 
 export const makePolicyAnswering = <E>(parts: {
   readonly fetch: (version: string) => Effect.Effect<Uint8Array, E>
   /** Runs rows of one version. */
-  readonly run: (asked: Asked<E>, rows: ReadonlyArray<Row>) => Effect.Effect<ReadonlyArray<RowAnswer>, E>
+  readonly run: (asked: AskedRows<E>, rows: ReadonlyArray<Row>) => Effect.Effect<ReadonlyArray<RowAnswer>, E>
   readonly seriesAt: SeriesAt<E>
+  readonly barsIn: BarsIn<E>
 }) => {
-  const { fetch, run, seriesAt } = parts
+  const { barsIn, fetch, run, seriesAt } = parts
+  const windows = makePanelWindows(barsIn)
   const described = new Map<string, TrainedPolicy>()
 
   const describe = (version: string) =>
@@ -102,34 +106,29 @@ export const makePolicyAnswering = <E>(parts: {
       return read.right
     })
 
-  const panelAt = ({ instruments, timeFrame }: TrainedPolicy, asOf: number) =>
+  /** What the policy sees at a question, or why it sees nothing. */
+  const see = (trained: TrainedPolicy, question: Question) =>
     Effect.gen(function* () {
-      const found = yield* Effect.forEach(instruments, (id) => seriesAt(id, timeFrame, asOf, panelBars))
-      const [first, ...rest] = found.filter((one) => one !== undefined && one.close.length > 0)
-      if (first === undefined) return { series: [], matrices: [] } satisfies Panel
-      const series = [first, ...rest] as [BarSeries, ...ReadonlyArray<BarSeries>]
-      const matrices = yield* stepwise(featureMatrix(series))
-      // Bars of one feed can be followed together; those that cannot have no features.
-      return Either.match(matrices, {
-        onLeft: (): Panel => ({ series: [], matrices: [] }),
-        onRight: (made): Panel => ({ series, matrices: made })
+      const reason = whyNot(trained, question)
+      if (reason !== undefined) return Either.left(reason)
+      const { instruments, scaling, timeFrame } = trained
+      const own = yield* seriesAt(question.instrument, timeFrame, question.asOf, panelBars)
+      const last = (own?.close.length ?? 0) - 1
+      if (own === undefined || last < windowCloses - 1 || closeTimeAt(own, last) !== question.asOf) {
+        return Either.left(`fewer than ${windowCloses} bars are known at the as-of`)
+      }
+      const sigmaBar = sigmaAt(own)
+      if (!(sigmaBar > 0)) return Either.left("the price has not moved")
+      return Either.map(yield* windows.at({ instruments, timeFrame, length: 1 }, own), (features): Seen => {
+        const isKnown = Array.from(features, (value) => !Number.isNaN(value))
+        standIn(features, scaling.means)
+        return { features, isKnown, sigmaBar }
       })
     })
 
-  /** What the policy sees at each question, or why it sees nothing. */
+  /** The same at each of some questions. */
   const prepare = (trained: TrainedPolicy, questions: ReadonlyArray<Question>) =>
-    Effect.gen(function* () {
-      const panels = new Map<number, Panel>()
-      return yield* Effect.forEach(questions, (question) =>
-        Effect.gen(function* () {
-          const reason = whyNot(trained, question)
-          if (reason !== undefined) return Either.left(reason)
-          const panel = panels.get(question.asOf) ?? (yield* panelAt(trained, question.asOf))
-          panels.set(question.asOf, panel)
-          return featuresOf(trained, panel, question)
-        })
-      )
-    })
+    Effect.forEach(questions, (question) => see(trained, question))
 
   /** What a version says of rows, as answers to their questions. */
   const ask = (version: string, trained: TrainedPolicy, asked: ReadonlyArray<readonly [Question, Row]>) =>

@@ -3,43 +3,37 @@
  *
  * A policy is deployed under its own name whenever the model manager takes it. It votes in the place of the Q-table only after it
  * was shown to be better on what was held out, by the rule of `promotionOf`, and where no policy that votes already does better
- * on the same rows.
+ * (`PolicyContest.ts`). Each one that was judged is entered as a trial, whatever becomes of it.
  *
  * What can go wrong: everything that can go wrong with a training; what serves serves on.
  */
 import { Cause, Effect, Either, Exit } from "effect"
-import { logLosses } from "../../learning/evaluation/ClassMetrics.ts"
-import { mean } from "../../learning/evaluation/Scoring.ts"
-import { sides } from "../../learning/ScoreCalibrator.ts"
-import type { BarSeries } from "../../market/BarSeries.ts"
 import { EvaluationNotDone, NotReady, TrainingNotDone } from "../../protocols/errors.ts"
-import type { Instrument, InstrumentId } from "../../protocols/Instrument.ts"
+import type { InstrumentId } from "../../protocols/Instrument.ts"
 import type { PolicyAlgorithm, PolicyEvaluation, PolicyTrainingEvent } from "../../protocols/Strategy.ts"
-import type { TimeFrame } from "../../protocols/TimeFrame.ts"
+import { type TimeFrame, toMs } from "../../protocols/TimeFrame.ts"
 import { truncateReason } from "../../protocols/wire/Ids.ts"
 import { sha256 } from "../../protocols/wire/Json.ts"
-import { type Haste, history } from "../deep-learning/history.ts"
-import { maturedRows } from "../deep-learning/review.ts"
 import type { Programs } from "../Programs.ts"
 import type { Settings } from "../Settings.ts"
-import { trainerBarsMax } from "../trainer/frames.ts"
 import { evaluatePolicyInProcess, trainPolicyInProcess } from "../trainer/Trainer.ts"
-import { startModelRun } from "../training/ModelRun.ts"
 import type { Panel } from "../training/policies/PolicyData.ts"
-import type { TrainedPolicy } from "../training/policies/TrainedPolicy.ts"
+import { readTrainedPolicy, type TrainedPolicy } from "../training/policies/TrainedPolicy.ts"
+import type { EnterTraining } from "../training/trainingTrial.ts"
 import type { AnswerError, Voter } from "../voter/Addition.ts"
+import { makeDeployments } from "../voter/Deployments.ts"
 import type { Fitted } from "../voter/Learner.ts"
 import type { Windowed } from "../voter/WindowedLearner.ts"
 import {
   algorithmOfKind,
   champion,
+  learnedToOf,
   type Policies,
   policyAlias,
-  policyDeployment,
   servingAlias
 } from "./Policies.ts"
-import { panelBars } from "./PolicyAnswers.ts"
-import { answersOfPolicy } from "./reviewAnswers.ts"
+import { makePolicyBars, panelWanted } from "./PolicyBars.ts"
+import { makePolicyContest } from "./PolicyContest.ts"
 import { makeTrainingLog } from "./TrainingLog.ts"
 
 export interface PolicyRequest {
@@ -57,14 +51,15 @@ export interface PolicyTrainingParts {
   readonly policies: Policies
   readonly programs: typeof Programs.Service
   readonly describe: (version: string) => Effect.Effect<TrainedPolicy, AnswerError>
+  readonly enter: EnterTraining
 }
 
 type Tell = (event: PolicyTrainingEvent) => Effect.Effect<unknown>
 
 export const makePolicyTrainings = (parts: PolicyTrainingParts) => {
-  const { describe, policies, programs, settings, voter } = parts
-  const { artefacts, context } = voter
-  const { costs, models, orchestrator, reinforcementLearning, run } = settings
+  const { describe, enter, policies, programs, settings, voter } = parts
+  const { artefacts } = voter
+  const { costs, models, orchestrator, run } = settings
   const { horizonBars } = orchestrator
   const log = makeTrainingLog()
   const modelHost = {
@@ -72,114 +67,58 @@ export const makePolicyTrainings = (parts: PolicyTrainingParts) => {
     memoryBytesMax: models.hostMemoryBytesMax,
     runMsMax: models.runMsMax
   }
+  const bars = makePolicyBars(voter, settings)
+  const contest = makePolicyContest(bars.isFollowed, { horizonBars, costs }, modelHost)
   /** An evaluation is a process of its own. */
   const oneAtATime = Effect.unsafeMakeSemaphore(1)
   let going: PolicyRequest | undefined
+  /** As-of of the latest try at each policy of the feed's time frame, in this life. */
+  const tried = new Map<PolicyAlgorithm, number>()
 
-  /** In lock-step the bars wait for it; else others are to be answered meanwhile. */
-  const hasteOf = (): Haste => (voter.paceMs() === null ? "asked" : "beside")
-
-  const listed = (ids: ReadonlyArray<InstrumentId>): ReadonlyArray<Instrument> =>
-    voter.state().windows.instruments.filter(({ id }) => ids.includes(id))
-
-  /** The latest bars of some instruments, as many as a process takes. */
-  const barsOf = (
-    instruments: ReadonlyArray<Instrument>,
-    own: TimeFrame,
-    { asOf, timeFrame }: Pick<PolicyRequest, "asOf" | "timeFrame">
-  ): Effect.Effect<Panel | undefined, Effect.Effect.Error<ReturnType<typeof history>>> => {
-    const count = Math.min(
-      reinforcementLearning.policyBarsMax,
-      Math.floor(trainerBarsMax / Math.max(1, instruments.length))
-    )
-    return Effect.map(
-      Effect.forEach(instruments, (instrument) =>
-        history(context, { instrument, own, timeFrame, asOf }, count, hasteOf())
-      ),
-      (series) => {
-        const [first, ...rest] = series.filter(({ close }) => close.length > 0)
-        return first === undefined ? undefined : ([first, ...rest] as const)
-      }
-    )
-  }
-
-  const publish = (fitted: Fitted, parent: string | null) =>
-    Effect.tap(artefacts.publish(fitted, parent), (manifest) =>
-      Effect.sync(() => policies.manifests.set(manifest.digest, manifest))
-    )
-
-  /** What was done is known before it comes back from the journal. */
-  const activate = (alias: string, version: string, since: number, reason: string) =>
-    Effect.tap(
-      artefacts.activate(alias, version, policies.deployments.get(alias) ?? null, {
-        since,
-        reason: truncateReason(reason)
-      }),
-      (deployment) => Effect.sync(() => policies.deployments.set(alias, deployment))
-    )
-
-  /** Deploys a policy under its own name; false where the model manager refuses it. */
-  const deploy = (fitted: Fitted) =>
-    Effect.gen(function* () {
-      const { kind, timeFrame } = fitted.manifest
+  const { activate, place, publish, vote } = makeDeployments({
+    ...{ voter, manifests: policies.manifests, deployments: policies.deployments, servingAlias },
+    aliasOf: (kind, timeFrame) => {
       const algorithm = algorithmOfKind(kind)
-      if (algorithm === undefined) return false
-      const active = policyDeployment(policies, algorithm, timeFrame)
-      const { digest, fittedAsOf } = yield* publish(fitted, active?.version ?? null)
-      return yield* activate(policyAlias(algorithm, timeFrame), digest, fittedAsOf, fitted.reason).pipe(
-        Effect.as(true),
-        Effect.catchTag("ArtefactRefused", (refused) => Effect.as(Effect.logInfo(refused.message), false))
-      )
-    })
+      return algorithm === undefined ? undefined : policyAlias(algorithm, timeFrame)
+    },
+    untilBetter: "the Q-table votes until a policy does better"
+  })
 
-  /** Whether the policy that votes does better on the rows that were held out from a new one. */
-  const isOutdone = (timeFrame: TimeFrame, series: Panel, heldOutFrom: number, logLoss: number | null) =>
+  /** Why a new policy is not to vote in the place of one that does; undefined where it may. */
+  const whyNotPromote = (series: Panel, { artefact, manifest }: Fitted) =>
     Effect.gen(function* () {
-      const votes = champion(policies, timeFrame)
-      if (votes === undefined || logLoss === null) return false
-      const version = votes.manifest.digest
-      const rows = yield* maturedRows(series, heldOutFrom - 1, { barsBefore: panelBars, horizonBars, costs })
-      const artefact = yield* artefacts.fetch(version)
-      const trained = yield* describe(version)
-      const { probabilities } = yield* Effect.scoped(
-        Effect.flatMap(startModelRun(modelHost), (child) =>
-          answersOfPolicy(child, { artefact, trained, version }, series, rows)
-        )
+      const promoted = champion(policies, manifest.timeFrame)?.deployment.version
+      if (promoted === undefined) return undefined
+      const description = readTrainedPolicy(artefact)
+      if (Either.isLeft(description)) return description.left
+      return yield* contest.whyNotBetter(
+        { artefact, series, trained: description.right, version: sha256(artefact) },
+        // As it was deployed: what it has been calibrated on since are outcomes that are held out here.
+        {
+          artefact: yield* artefacts.fetch(promoted),
+          trained: yield* describe(promoted),
+          version: promoted
+        }
       )
-      const losses = logLosses(Float64Array.from(probabilities), rows.label, sides.length)
-      return Either.isRight(losses) && mean(losses.right) <= logLoss
-    })
-
-  const vote = (timeFrame: TimeFrame, version: string, since: number, reason: string) =>
-    Effect.gen(function* () {
-      const alias = servingAlias(timeFrame)
-      const table = voter.active()
-      // What it votes in the place of is there to go back to.
-      if (policies.deployments.get(alias) === undefined && table?.alias.endsWith(`/${timeFrame}`) === true) {
-        const why = "the Q-table votes until a policy does better"
-        yield* activate(alias, table.version, table.since, why)
-      }
-      return yield* activate(alias, version, since, reason)
     })
 
   const trained = (own: TimeFrame, request: PolicyRequest, tell: Tell) =>
     Effect.gen(function* () {
       const { algorithm, asOf, seed, steps, timeFrame } = request
-      const series = yield* barsOf(listed(request.instruments), own, request)
+      const series = yield* bars.all({ ...request, own, corrected: true })
       if (series === undefined) return yield* new NotReady({ reason: "no bars have arrived yet" })
       const { artefact, made } = yield* trainPolicyInProcess(
         { algorithm, asOf, programs, seed, series, settings, steps, timeFrame },
         tell
       )
-      const { heldOutFrom, isBetter, logLoss, ...fitted } = made
-      const isDeployed = yield* deploy({ ...fitted, artefact })
-      const version = sha256(artefact)
-      const isServing = isDeployed && isBetter && !(yield* isOutdone(timeFrame, series, heldOutFrom, logLoss))
-      if (isServing) yield* vote(timeFrame, version, fitted.manifest.fittedAsOf, fitted.reason)
-      yield* Effect.logInfo(`The ${algorithm} of ${timeFrame}: ${fitted.reason}`)
+      const { heldOutFrom, isBetter, ...rest } = made
+      const fitted: Fitted = { ...rest, artefact }
+      yield* enter(fitted, heldOutFrom)
+      const placed = yield* place(fitted, isBetter, whyNotPromote(series, fitted))
+      yield* Effect.logInfo(`The ${algorithm} of ${timeFrame}: ${placed.reason}`)
       const { metrics } = fitted.manifest
-      yield* tell({ _tag: "Trained", version, metrics, isDeployed, isServing, reason: fitted.reason })
-      return fitted.reason
+      yield* tell({ _tag: "Trained", version: sha256(artefact), metrics, ...placed })
+      return placed.reason
     })
 
   const endOf = (exit: Exit.Exit<string, { readonly message: string }>) => {
@@ -201,6 +140,7 @@ export const makePolicyTrainings = (parts: PolicyTrainingParts) => {
           return Effect.fail(new NotReady({ reason }))
         }
         going = request
+        if (toMs(own) === toMs(request.timeFrame)) tried.set(request.algorithm, request.asOf)
         log.begin(request.algorithm, request.timeFrame, request.asOf)
         return Effect.void
       }),
@@ -237,8 +177,7 @@ export const makePolicyTrainings = (parts: PolicyTrainingParts) => {
       const policy = yield* describe(version)
       const notDone = (reason: string) =>
         new EvaluationNotDone({ policy: version.slice(0, 12), reason: truncateReason(reason) })
-      const followed = policy.instruments.flatMap((id) => listed([id]))
-      const series = yield* barsOf(followed, own, { asOf, timeFrame: policy.timeFrame })
+      const series = yield* bars.all(panelWanted(own, policy, asOf))
       if (series === undefined) return yield* notDone("none of its instruments has bars here")
       const judged = yield* evaluatePolicyInProcess({
         ...{ instrument, programs, series, seed: run.seed },
@@ -257,19 +196,17 @@ export const makePolicyTrainings = (parts: PolicyTrainingParts) => {
     activate,
     publish,
     isBusy: () => going !== undefined,
+    /** As-of of the latest training of a policy of the feed's time frame, or try at one; whatever became of it. */
+    lastTry: (algorithm: PolicyAlgorithm, own: TimeFrame): number | undefined => {
+      const versions = [...policies.manifests.values()].filter(
+        ({ kind, timeFrame }) => algorithmOfKind(kind) === algorithm && toMs(timeFrame) === toMs(own)
+      )
+      const made = versions.map(learnedToOf)
+      const last = Math.max(tried.get(algorithm) ?? Number.NEGATIVE_INFINITY, ...made)
+      return Number.isFinite(last) ? last : undefined
+    },
     metrics: log.all,
-    /** The latest bars of the instruments that a policy looks at together. */
-    latestBars: (
-      own: TimeFrame,
-      trainedPolicy: TrainedPolicy,
-      asOf: number,
-      count: number
-    ): Effect.Effect<ReadonlyArray<BarSeries>, Effect.Effect.Error<ReturnType<typeof history>>> =>
-      Effect.forEach(
-        trainedPolicy.instruments.flatMap((id) => listed([id])),
-        (instrument) =>
-          history(context, { instrument, own, timeFrame: trainedPolicy.timeFrame, asOf }, count, hasteOf())
-      ),
+    bars,
     modelHost
   }
 }

@@ -93,6 +93,7 @@ const kindOf = (instrument: string) => instrument.split(":")[2] as Instrument["k
 
 const copyHistory = (history: CloseHistory): CloseHistory => ({
   ...history,
+  openTimes: [...history.openTimes],
   asOfs: [...history.asOfs],
   opens: [...history.opens],
   closes: [...history.closes]
@@ -101,13 +102,12 @@ const copyHistory = (history: CloseHistory): CloseHistory => ({
 function* courseOf(
   instrument: string,
   history: CloseHistory,
-  timeFrame: TimeFrame,
   settings: Settings
 ): Steps<TableCourse | undefined> {
   const { length } = history.closes
   const split = firstTableBar + Math.floor((length - firstTableBar) * trainShare)
   if (split - firstTableBar < partBarsMin || length - split < partBarsMin) return undefined
-  return yield* tableCourse(kindOf(instrument), history, split, timeFrame, settings.costs)
+  return yield* tableCourse(kindOf(instrument), history, split, settings.costs)
 }
 
 /** Scores on the bars that were not trained on, with what came of them. */
@@ -145,6 +145,9 @@ export const qTableLearner = (settings: Settings): Learner<QState, Encoded> => {
     policyEpisodeBars: _episode,
     policyRows: _rows,
     policySteps: _steps,
+    trainBarsMin: _trainBarsMin,
+    trainEveryBars: _trainEveryBars,
+    trainPolicies: _trainPolicies,
     ...own
   } = rl
   const fill = makeTableFeatures()
@@ -155,7 +158,7 @@ export const qTableLearner = (settings: Settings): Learner<QState, Encoded> => {
     const histories = [...state.instruments].map(([id, history]) => [id, copyHistory(history)] as const)
     const courses: Array<TableCourse> = []
     for (const [id, history] of histories) {
-      const course = yield* courseOf(id, history, timeFrame, settings)
+      const course = yield* courseOf(id, history, settings)
       if (course !== undefined) courses.push(course)
     }
     if (courses.length === 0) return undefined
@@ -199,7 +202,7 @@ export const qTableLearner = (settings: Settings): Learner<QState, Encoded> => {
     kind: qTableKind,
     features: tableFeatures,
     horizonBars,
-    version: 1,
+    version: 2,
     snapshot: Snapshot,
     initial: () => ({ timeFrame: null, asOf: 0, index: -1, firstFit: null, instruments: new Map() }),
     evolve: (state, event) => {

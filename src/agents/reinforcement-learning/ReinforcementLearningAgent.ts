@@ -1,7 +1,7 @@
 /**
  * The reinforcement-learning agent: a voter whose Q-table is the bar, and deep policies beside it that have to clear it. It
- * votes as every voter does, gives strategies on request, trains policies on what the context has kept, and says how they did on
- * time that they never learned from.
+ * votes as every voter does, gives strategies on request, trains policies on what the context has kept, on request and, where
+ * that is configured, on schedule, and says how they did on time that they never learned from.
  *
  * What can go wrong with a policy never keeps the agent from voting: a training that fails is told to whoever asked for it, a
  * model that cannot be run has others to stand in for it.
@@ -18,12 +18,15 @@ import { PolicyAlgorithm, type PolicyTrainingEvent } from "../../protocols/Strat
 import { type TimeFrame, toMs } from "../../protocols/TimeFrame.ts"
 import { windowSeries } from "../deep-learning/BarWindows.ts"
 import { contextReached, frameOf, history } from "../deep-learning/history.ts"
+import { dueModel } from "../deep-learning/schedule.ts"
 import * as RowRuns from "../model-host/RowRuns.ts"
 import { serveAgent } from "../NodeContext.ts"
 import { Programs } from "../Programs.ts"
 import { resolveInstrument } from "../resolveInstrument.ts"
 import type { Settings } from "../Settings.ts"
+import { enterTraining } from "../training/trainingTrial.ts"
 import { type AnswerError, type Answering, orUnavailable, type Voter } from "../voter/Addition.ts"
+import { makeBarsIn } from "../voter/barsIn.ts"
 import { orInternal as orInternalOf } from "../voter/orInternal.ts"
 import { quietly } from "../voter/quietly.ts"
 import * as VoterAgent from "../voter/VoterAgent.ts"
@@ -73,9 +76,13 @@ const addPolicies = (settings: Settings) => (voter: Voter<Windowed<QState>>) =>
 
     const runRows = (asked: RowRuns.Asked<AnswerError>, rows: ReadonlyArray<RowRuns.Row>) =>
       isLockStep() ? RowRuns.runRows(host, asked, rows) : runs.ask(asked, rows)
-    const answering = makePolicyAnswering<AnswerError>({ fetch: artefacts.fetch, run: runRows, seriesAt })
+    const barsIn = makeBarsIn(voter, own)
+    const answering = makePolicyAnswering<AnswerError>({
+      ...{ fetch: artefacts.fetch, run: runRows, seriesAt, barsIn }
+    })
     const voting = makePolicyVoting({ policies, answering, table: voter.answering, known })
-    const parts = { voter, settings, policies, programs, describe: answering.describe }
+    const enter = enterTraining(settings)
+    const parts = { voter, settings, policies, programs, describe: answering.describe, enter }
     const trainings = makePolicyTrainings(parts)
     const reviews = makePolicyReviews(parts, trainings)
     const strategies = makeStrategies<AnswerError>({
@@ -98,17 +105,50 @@ const addPolicies = (settings: Settings) => (voter: Voter<Windowed<QState>>) =>
           : Effect.succeed({ own: frame, timeFrame: frameOf(wanted ?? frame, frame), asOf })
       })
 
+    /** From when a training is due to when it has ended. */
+    let isTraining = false
+    /** The policy that is to be trained at an as-of, if one is. */
+    const dueTraining = (timeFrame: TimeFrame, asOf: number, index: number): PolicyAlgorithm | undefined => {
+      const { trainBarsMin: barsMin, trainEveryBars: everyBars, trainPolicies: models } = rl
+      if (everyBars === 0 || isTraining || trainings.isBusy()) return undefined
+      const bars = { seen: index + 1, asOf, frameMs: toMs(timeFrame) }
+      return dueModel({ models, everyBars, barsMin }, bars, (one) => trainings.lastTry(one, timeFrame))
+    }
+
+    /** What is due at an as-of; nothing in the warm-up, which goes as fast as it can. */
+    const dueWork = (timeFrame: TimeFrame, asOf: number, index: number) => {
+      if (voter.isWarmUp()) return undefined
+      const algorithm = dueTraining(timeFrame, asOf, index)
+      const isReviewDue = (index + 1) % rl.refitEveryBars === 0 && reviews.isDue()
+      if (algorithm === undefined && !isReviewDue) return undefined
+      isTraining ||= algorithm !== undefined
+      const training = Effect.suspend(() => {
+        if (algorithm === undefined) return Effect.void
+        const request = { algorithm, asOf, timeFrame, steps: rl.policySteps, seed: seeded.seed }
+        const instruments = listed().map(({ id }) => id)
+        return quietly(
+          `The training of the ${algorithm}`,
+          trainings.train(timeFrame, { ...request, instruments }, () => Effect.void)
+        )
+      })
+      const rested = Effect.sync(() => {
+        if (algorithm !== undefined) isTraining = false
+      })
+      return Effect.gen(function* () {
+        yield* contextReached(context, asOf)
+        if (isReviewDue) yield* quietly("A review of the policies", reviews.review(timeFrame, asOf))
+        yield* training
+      }).pipe(Effect.ensuring(rested))
+    }
+
     const onBars = (event: BarsEvent) =>
       Effect.suspend(() => {
         if (event.type !== "BarsClosed") return Effect.void
         const { asOf, index, timeFrame } = event.payload
-        const isDue = (index + 1) % rl.refitEveryBars === 0 && reviews.isDue() && !voter.isWarmUp()
-        if (!isDue) return Effect.void
-        const review = quietly(
-          "A review of the policies",
-          Effect.zipRight(contextReached(context, asOf), reviews.review(timeFrame, asOf))
-        )
-        return isLockStep() ? review : Effect.asVoid(FiberSet.run(beside, review))
+        const work = dueWork(timeFrame, asOf, index)
+        if (work === undefined) return Effect.void
+        const told = quietly("What was due", work)
+        return isLockStep() ? told : Effect.asVoid(FiberSet.run(beside, told))
       })
 
     /** A training that somebody asked for: it ends with their interest in it. */
@@ -129,7 +169,10 @@ const addPolicies = (settings: Settings) => (voter: Voter<Windowed<QState>>) =>
           })
           const request = {
             ...{ algorithm: asked.algorithm, asOf, timeFrame },
-            instruments: wanted.length === 0 ? listed().map(({ id }) => id) : wanted,
+            // Each once, in the order of the feed, in whatever order they are asked for.
+            instruments: listed().flatMap(({ id }) =>
+              wanted.length === 0 || wanted.includes(id) ? [id] : []
+            ),
             steps: asked.steps ?? rl.policySteps,
             seed: asked.seed ?? seeded.seed
           }

@@ -155,8 +155,11 @@ export const makeStrategies = <E>(parts: {
       if (prepared === undefined || Either.isLeft(prepared)) {
         return refused(question, prepared?.left ?? "nothing was asked")
       }
+      const { isKnown } = prepared.right
+      // What stands for an absent one has not moved at all.
+      const isScaled = (k: number) => isKnown[k] === true && moving.has(trained.scaling.schema.names[k] ?? "")
       const features = prepared.right.features.map((value, k) =>
-        moving.has(trained.scaling.schema.names[k] ?? "") ? value * conditions.volatilityScale : value
+        isScaled(k) ? value * conditions.volatilityScale : value
       )
       const row = { features, sigma: question.sigma, band: question.band }
       const [answer] = yield* answering.ask(version, trained, [[question, row]])

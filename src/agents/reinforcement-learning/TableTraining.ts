@@ -22,7 +22,6 @@ import {
 import { featuresAt, windowCloses } from "../../market/Features.ts"
 import type { Instrument } from "../../protocols/Instrument.ts"
 import type { FeatureSchema } from "../../protocols/Model.ts"
-import { type TimeFrame, toMs } from "../../protocols/TimeFrame.ts"
 import type { Settings } from "../Settings.ts"
 
 /** Of the baseline features with one lag, those that make the state, and where their bins begin. */
@@ -60,6 +59,7 @@ const environmentOptions: Omit<TradingOptions, "actions"> = {
 
 /** The bars of one instrument, as far as the table looks at them. */
 export interface TableBars {
+  readonly openTimes: ArrayLike<number>
   readonly asOfs: ArrayLike<number>
   readonly opens: ArrayLike<number>
   readonly closes: ArrayLike<number>
@@ -97,10 +97,9 @@ export const makeTableFeatures = () => {
 }
 /** The bars up to the split as a course without features: the table's state is read beside it. */
 const marketCourse = (
-  { asOfs, closeOnly, closes, opens }: TableBars,
+  { closeOnly, closes, opens, openTimes }: TableBars,
   split: number,
   kind: Instrument["kind"],
-  timeFrame: TimeFrame,
   costs: Costs
 ) => {
   const column = (values: ArrayLike<number>) =>
@@ -110,7 +109,7 @@ const marketCourse = (
   const highest = close.reduce((most, price) => Math.max(most, price))
   return prepareCourse({
     bars: {
-      openTime: column(asOfs).map((asOf) => asOf - toMs(timeFrame)),
+      openTime: column(openTimes),
       open,
       close,
       volume: null,
@@ -127,7 +126,6 @@ export function* tableCourse(
   kind: Instrument["kind"],
   bars: TableBars,
   split: number,
-  timeFrame: TimeFrame,
   costs: Costs
 ): Steps<TableCourse | undefined> {
   const { length } = bars.closes
@@ -143,7 +141,7 @@ export function* tableCourse(
     marketState[bar] = discretise(tableThresholds, picked)
   }
   yield
-  const market = marketCourse(bars, split, kind, timeFrame, costs)
+  const market = marketCourse(bars, split, kind, costs)
   return Either.isLeft(market)
     ? undefined
     : { market: market.right, marketState, sigma, bars, start: firstTableBar, split }

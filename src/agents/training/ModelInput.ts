@@ -59,9 +59,12 @@ export type FillInput = (instrument: number, bar: number, out: Float32Array, at:
 export const looksAtAll = (input: ModelInput): boolean =>
   input.kind === "sequence" && input.features === together
 
-/** Why the running agents, which answer for one instrument at a time, do not ask such a model; as the end of a sentence. */
-export const looksAtAllUnserved =
-  "its features look at several instruments together, which `conclave predict` and `conclave evaluate` can give it and a running agent cannot"
+/** Puts in the place of what is absent in rows of features, which is NaN, what the model says stands in for it. */
+export const standIn = (rows: Float32Array, standIns: ReadonlyArray<number>): void => {
+  for (const [i, value] of rows.entries()) {
+    if (Number.isNaN(value)) rows[i] = standIns[i % standIns.length] as number
+  }
+}
 
 export function* inputsOf(
   input: ModelInput,
@@ -88,10 +91,7 @@ export function* inputsOf(
         const end = (bar - lookBack + 1) * width
         const rows = (all[instrument] as Float32Array).subarray(end - length * width, end)
         out.set(rows, at)
-        if (standIns === undefined) return
-        for (const [i, value] of rows.entries()) {
-          if (Number.isNaN(value)) out[at + i] = standIns[i % width] as number
-        }
+        if (standIns !== undefined) standIn(out.subarray(at, at + rows.length), standIns)
       }
   )
 }

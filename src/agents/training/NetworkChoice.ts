@@ -11,7 +11,7 @@
  * - `trm`: one bar of ten features, and which strategy will have been the best.
  *
  * The ten features are those of an instrument by itself (`bars`), or those of instruments that are followed together
- * (`instruments`) where that is chosen.
+ * (`instruments`) where that is chosen or configured.
  */
 import { Either, ParseResult, Schema } from "effect"
 import { TrainingRefused } from "../../learning/errors.ts"
@@ -196,7 +196,11 @@ const chooseTrm = (choice: NetworkChoice, settings: Settings): Choosing => {
     }
     const parameters = yield* parameterCount(spec.trm)
     return {
-      input: { kind: "sequence" as const, features: choice.features ?? ("bars" as const), length: 1 },
+      input: {
+        kind: "sequence" as const,
+        features: choice.features ?? settings.deepLearning.features,
+        length: 1
+      },
       spec,
       classes: "strategies" as const,
       parameters
@@ -206,7 +210,7 @@ const chooseTrm = (choice: NetworkChoice, settings: Settings): Choosing => {
 
 const chooseWindowed = (model: WindowName, choice: NetworkChoice, settings: Settings): Choosing => {
   const own = featuresOf[model]
-  const features = choice.features ?? own
+  const features = choice.features ?? (own === "bars" ? settings.deepLearning.features : own)
   const length = choice.length ?? (model === "cnn" ? patternRecogniser : pricePredictor).length
   const refused = refusedOf(model)
   const classes = model === "cnn" ? "candles" : null

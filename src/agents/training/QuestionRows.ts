@@ -48,6 +48,7 @@ export interface QuestionOptions {
 export const noLabel = 255
 
 const barsPerStep = 1_000
+const rowsPerStep = 5_000
 
 /** Bars before the as-of that the question itself needs. */
 export const questionBarsBefore = windowReturns
@@ -69,11 +70,12 @@ export function* questionRows(
 ): Steps<QuestionRows> {
   const cost = roundTrip(costs)
   const scratch = new Float64Array(featureSchema(0).names.length)
-  const all: Array<Row> = []
+  const each: Array<ReadonlyArray<Row>> = []
   for (const [instrument, series] of instruments.entries()) {
     const { close, closeOnly, open } = series
     const needed = barsUntilMature(horizonBars, closeOnly)
     const bars = close.length
+    const own: Array<Row> = []
     for (let bar = Math.max(barsBefore, questionBarsBefore); bar < (matured ? bars - needed : bars); bar++) {
       if (bar % barsPerStep === 0) yield
       const sigma = featuresAt(close, bar, 0, scratch) * Math.sqrt(horizonBars)
@@ -82,7 +84,7 @@ export function* questionRows(
       const isKnown = bar + needed < bars
       const entry = (closeOnly ? close : open)[bar + 1] as number
       const logReturn = isKnown ? labelReturn(entry, close[bar + needed] as number) : Number.NaN
-      all.push([
+      own.push([
         instrument,
         bar,
         closeTimeAt(series, bar),
@@ -93,23 +95,59 @@ export function* questionRows(
         isKnown ? sides.indexOf(labelOf(logReturn, band)) : noLabel
       ])
     }
+    each.push(own)
     yield
   }
-  if (instruments.length > 1) all.sort((a, b) => a[2] - b[2] || a[0] - b[0])
-  yield
-  const column = (at: number) => Float64Array.from(all, (row) => row[at] as number)
-  return {
-    instruments,
-    rows: all.length,
-    instrument: Int32Array.from(all, ([one]) => one),
-    bar: Int32Array.from(all, ([, one]) => one),
-    asOf: column(2),
-    labelEnd: column(3),
-    sigma: column(4),
-    band: column(5),
-    z: column(6),
-    label: Uint8Array.from(all, (row) => row[7])
+  return yield* columnsOf(instruments, yield* inTimeOrder(each))
+}
+
+/** Those of one instrument are in time order already. Of one as-of, in the order of the instruments. */
+function* inTimeOrder(each: ReadonlyArray<ReadonlyArray<Row>>): Steps<ReadonlyArray<Row>> {
+  let parts = each
+  while (parts.length > 1) {
+    const merged: Array<ReadonlyArray<Row>> = []
+    for (let i = 0; i < parts.length; i += 2) {
+      merged.push(yield* mergedRows(parts[i] as ReadonlyArray<Row>, parts[i + 1] ?? []))
+    }
+    parts = merged
   }
+  return parts[0] ?? []
+}
+
+/** @param other of instruments behind all of the one's */
+function* mergedRows(one: ReadonlyArray<Row>, other: ReadonlyArray<Row>): Steps<ReadonlyArray<Row>> {
+  if (other.length === 0) return one
+  const merged: Array<Row> = []
+  for (let i = 0, j = 0; i < one.length || j < other.length; ) {
+    if (merged.length % rowsPerStep === 0) yield
+    const [left, right] = [one[i], other[j]]
+    const isLeft = right === undefined || (left !== undefined && left[2] <= right[2])
+    merged.push((isLeft ? one[i++] : other[j++]) as Row)
+  }
+  return merged
+}
+
+function* columnsOf(instruments: ReadonlyArray<BarSeries>, all: ReadonlyArray<Row>): Steps<QuestionRows> {
+  const rows = all.length
+  const integers = () => new Int32Array(rows)
+  const numbers = () => new Float64Array(rows)
+  const columns = {
+    ...{ instrument: integers(), bar: integers(), asOf: numbers(), labelEnd: numbers() },
+    ...{ sigma: numbers(), band: numbers(), z: numbers(), label: new Uint8Array(rows) }
+  }
+  for (let i = 0; i < rows; i++) {
+    if (i % rowsPerStep === 0) yield
+    const [instrument, bar, asOf, labelEnd, sigma, band, z, label] = all[i] as Row
+    columns.instrument[i] = instrument
+    columns.bar[i] = bar
+    columns.asOf[i] = asOf
+    columns.labelEnd[i] = labelEnd
+    columns.sigma[i] = sigma
+    columns.band[i] = band
+    columns.z[i] = z
+    columns.label[i] = label
+  }
+  return { instruments, rows, ...columns }
 }
 
 /** Some of the rows, by their index. */

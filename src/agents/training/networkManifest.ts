@@ -12,7 +12,7 @@ export const networkManifestOf = (
   fittedAsOf: number,
   metrics: ReadonlyArray<Metric> = trained.metrics
 ): Omit<ModelManifest, "digest" | "bytes" | "parent"> | undefined => {
-  const { costs, data, horizonBars, timeFrame, training } = trained
+  const { costs, data, horizonBars, sequence, timeFrame, training } = trained
   if (input === undefined) return undefined
   return {
     kind: description.kind,
@@ -22,7 +22,11 @@ export const networkManifestOf = (
     features: inputSchema(input),
     data: { from: data.from, to: data.to, rows: data.trainingRows + data.validationRows },
     fittedAsOf,
-    configuration: contentHash({ training, costs }),
+    // One network, but for its calibrator: of these settings, these bars and this seed.
+    configuration: contentHash({
+      ...{ bars: data.digest, instruments: data.instruments, features: sequence.features },
+      ...{ costs, training }
+    }),
     seed: training.seed,
     metrics
   }

@@ -11,6 +11,7 @@ import {
   standingsOf
 } from "../../../src/agents/reinforcement-learning/Policies.ts"
 import { makePolicyVoting } from "../../../src/agents/reinforcement-learning/PolicyVoting.ts"
+import type { TrainedPolicy } from "../../../src/agents/training/policies/TrainedPolicy.ts"
 import type { Answering } from "../../../src/agents/voter/Addition.ts"
 import { Alias, type ModelManifest } from "../../../src/protocols/Model.ts"
 import type { Answer, ModelChoice, Question } from "../../../src/protocols/Opinion.ts"
@@ -101,32 +102,61 @@ const question: Question = {
   ...{ timeFrame, asOf: asOfAt(5), horizonBars: 4 },
   ...{ band: 0.01, roundTripCost: 0.001, sigma: 0.01 }
 }
-const opinion = (version: string): Answer => ({
+const opinion = (version: string, instrument = question.instrument): Answer => ({
   _tag: "Opinion",
-  ...{ voter, instrument: question.instrument },
+  ...{ voter, instrument },
   probabilities: { sell: 0.2, hold: 0.5, buy: 0.3 },
   ...{ expectedReturn: 0, spread: 1, reason: "said", modelVersion: version, standIn: "none" as const }
 })
 
+/** Of the instruments that versions have learned of; where nothing is said, of the one of the question. */
+type Learned = Readonly<Record<string, ReadonlyArray<Question["instrument"]>>>
+
 /** Answers as their versions; those that are broken cannot be run. */
-const votingOf = (policies: ReturnType<typeof noPolicies>, broken: ReadonlyArray<string> = []) => {
-  const answer = (version: string, questions: ReadonlyArray<Question>) =>
+const votingOf = (
+  policies: ReturnType<typeof noPolicies>,
+  { broken = [], learned = {} }: { readonly broken?: ReadonlyArray<string>; readonly learned?: Learned } = {}
+) => {
+  const orBroken = <A>(version: string, made: () => A) =>
     broken.includes(version)
       ? Effect.fail(new ChildFailed({ child: "model-host", reason: "it ended" }))
-      : Effect.succeed(questions.map(() => opinion(version)))
+      : Effect.sync(made)
   const tableAnswers: Answering = (questions, model) =>
-    Effect.succeed(questions.map(() => opinion(model === "active" ? table.digest : `table ${model}`)))
+    Effect.succeed(
+      questions.map((one) => opinion(model === "active" ? table.digest : `table ${model}`, one.instrument))
+    )
   const voting = makePolicyVoting({
     policies,
-    answering: { answer },
+    answering: {
+      answer: (version, questions) =>
+        orBroken(version, () => questions.map(({ instrument }) => opinion(version, instrument))),
+      describe: (version) =>
+        orBroken(version, () => {
+          const instruments = learned[version] ?? [question.instrument]
+          return { instruments, timeFrame, horizonBars: question.horizonBars } as unknown as TrainedPolicy
+        })
+    },
     table: tableAnswers,
     known: Progress.make(asOfAt(5))
   })
-  return (model: ModelChoice) =>
-    Effect.map(voting([question], model), ([said]) =>
-      said?._tag === "Opinion" ? [said.modelVersion, said.standIn] : ["nothing"]
-    )
+  return {
+    of: (model: ModelChoice) => Effect.map(voting([question], model), ([said]) => saidBy(said)),
+    ofAll: (instruments: ReadonlyArray<Question["instrument"]>, model: ModelChoice) =>
+      Effect.map(
+        voting(
+          instruments.map((instrument) => ({ ...question, instrument })),
+          model
+        ),
+        (answers) =>
+          answers.map((answer, i) => {
+            expect(answer.instrument).toBe(instruments[i])
+            return saidBy(answer)
+          })
+      )
+  }
 }
+const saidBy = (said: Answer | undefined) =>
+  said?._tag === "Opinion" ? [said.modelVersion, said.standIn] : ["nothing"]
 
 describe("who votes", () => {
   const named = policiesOf(
@@ -139,20 +169,52 @@ describe("who votes", () => {
   it.effect("is the table until a policy is named, then the policy", () =>
     Effect.gen(function* () {
       const none = policiesOf([first], [[own, first.digest]])
-      expect(yield* votingOf(none)("active")).toEqual([table.digest, "none"])
-      expect(yield* votingOf(none)("previous")).toEqual(["table previous", "none"])
-      expect(yield* votingOf(none)(first.digest)).toEqual([first.digest, "none"])
-      expect(yield* votingOf(named)("active")).toEqual([second.digest, "none"])
-      expect(yield* votingOf(named)("previous")).toEqual([first.digest, "none"])
-      expect(yield* votingOf(named)(table.digest)).toEqual([`table ${table.digest}`, "none"])
+      expect(yield* votingOf(none).of("active")).toEqual([table.digest, "none"])
+      expect(yield* votingOf(none).of("previous")).toEqual(["table previous", "none"])
+      expect(yield* votingOf(none).of(first.digest)).toEqual([first.digest, "none"])
+      expect(yield* votingOf(named).of("active")).toEqual([second.digest, "none"])
+      expect(yield* votingOf(named).of("previous")).toEqual([first.digest, "none"])
+      expect(yield* votingOf(named).of(table.digest)).toEqual([`table ${table.digest}`, "none"])
     })
   )
 
   it.effect("is replaced by the version before it, then by the table, and the answer says so", () =>
     Effect.gen(function* () {
-      expect(yield* votingOf(named, [second.digest])("active")).toEqual([first.digest, "previous"])
+      expect(yield* votingOf(named, { broken: [second.digest] }).of("active")).toEqual([
+        first.digest,
+        "previous"
+      ])
       const all = [first.digest, second.digest]
-      expect(yield* votingOf(named, all)("active")).toEqual([table.digest, "baseline"])
+      expect(yield* votingOf(named, { broken: all }).of("active")).toEqual([table.digest, "baseline"])
+    })
+  )
+
+  it.effect("is the policy on what it has learned of, and the table on everything else", () =>
+    Effect.gen(function* () {
+      const beta = instrumentOf("BETA").id
+      const gamma = instrumentOf("GAMMA").id
+      const asked = [gamma, question.instrument, beta, question.instrument]
+      const learned = { [first.digest]: [question.instrument], [second.digest]: [question.instrument, beta] }
+      const ofPolicy = [second.digest, "none"]
+      const ofTable = [table.digest, "none"]
+      const { ofAll } = votingOf(named, { learned })
+      expect(yield* ofAll(asked, "active")).toEqual([ofTable, ofPolicy, ofPolicy, ofPolicy])
+      expect(yield* ofAll([gamma], "active")).toEqual([ofTable])
+      // The one before has not learned of BETA: the table is what there was.
+      expect(yield* ofAll(asked, "previous")).toEqual([
+        ["table previous", "none"],
+        [first.digest, "none"],
+        ofTable,
+        [first.digest, "none"]
+      ])
+      const broken = votingOf(named, { learned, broken: [second.digest] })
+      // What cannot be read says nothing of what it has learned of.
+      expect(yield* broken.ofAll(asked, "active")).toEqual([
+        [table.digest, "baseline"],
+        [first.digest, "previous"],
+        [table.digest, "baseline"],
+        [first.digest, "previous"]
+      ])
     })
   )
 })

@@ -98,7 +98,13 @@ const run = (_: unknown, rows: ReadonlyArray<Row>) =>
     }))
   )
 const answeringOf = (all: ReadonlyArray<Bar>) =>
-  makePolicyAnswering<never>({ fetch: () => Effect.succeed(artefact), run, seriesAt: seriesAtOf(all) })
+  makePolicyAnswering<never>({
+    ...{ fetch: () => Effect.succeed(artefact), run, seriesAt: seriesAtOf(all) },
+    barsIn: (id, _, from, to) =>
+      Effect.succeed(
+        all.filter((bar) => bar.instrument === id && bar.closeTime >= from && bar.closeTime <= to)
+      )
+  })
 
 const questionAt = (index: number, changes: Partial<Question> = {}): Question => ({
   ...{ instrument: alpha.id, timeFrame, asOf: asOfAt(index), horizonBars },
@@ -146,10 +152,11 @@ describe("the answers of a policy", () => {
 const strategyOf = (
   conditions: MarketConditions = {},
   algorithm: StrategyAlgorithm = "dqn",
-  all: ReadonlyArray<Bar> = bars
+  all: ReadonlyArray<Bar> = bars,
+  answering = answeringOf(all)
 ) =>
   makeStrategies<never>({
-    ...{ settings, answering: answeringOf(all), seriesAt: seriesAtOf(all), run },
+    ...{ settings, answering, seriesAt: seriesAtOf(all), run },
     fetch: () => Effect.succeed(artefact),
     policyOf: (name) =>
       name === "dqn" ? { alias: "a", version, previous: null, share: 1, since: 0, reason: "" } : undefined,
@@ -167,6 +174,39 @@ describe("a strategy", () => {
       const wild = yield* strategyOf({ volatilityScale: 3 })
       expect((wild.answer as Opinion).spread).toBeCloseTo(3 * (usual.answer as Opinion).spread, 6)
       expect((yield* strategyOf({ roundTripBps: 1_000, exposure: -0.25 })).targetExposure).toBe(-0.25)
+    })
+  )
+
+  it.effect("moves what is known of moves, and not what stands for what is absent", () =>
+    Effect.gen(function* () {
+      const closeOnly = bars.map((bar) => ({
+        ...bar,
+        ...{ open: bar.close, high: bar.close, low: bar.close, volume: null, closeOnly: true }
+      }))
+      const rowsAt = (volatilityScale: number) =>
+        Effect.gen(function* () {
+          const rows: Array<Row> = []
+          const answering = answeringOf(closeOnly)
+          const noting: typeof answering = {
+            ...answering,
+            describe: () =>
+              Effect.succeed({ ...trained, scaling: { ...scaling, means: names.map(() => 7) } }),
+            ask: (one, policy, asked) => {
+              rows.push(...asked.map(([, row]) => row))
+              return answering.ask(one, policy, asked)
+            }
+          }
+          yield* strategyOf({ volatilityScale }, "dqn", closeOnly, noting)
+          return rows.flatMap(({ features }) => [...features])
+        })
+      const as = yield* rowsAt(1)
+      const wild = yield* rowsAt(2)
+      expect(as).toHaveLength(names.length)
+      const ratios = Object.fromEntries(
+        names.map((name, k) => [name, (wild[k] as number) / (as[k] as number)])
+      )
+      expect(as[names.indexOf("range")]).toBe(7)
+      expect(ratios).toMatchObject({ range: 1, momentum_12: 1, ret_1: 2, ret_24: 2, volatility_24: 2 })
     })
   )
 

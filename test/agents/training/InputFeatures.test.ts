@@ -2,6 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Either } from "effect"
 import fc from "fast-check"
 import { closedBy } from "../../../src/agents/backtest/featurePeeks.ts"
+import { seriesOf } from "../../../src/agents/deep-learning/BarWindows.ts"
 import {
   featureSeries,
   inputFeatures,
@@ -15,27 +16,14 @@ import {
 } from "../../../src/agents/training/ModelInput.ts"
 import { runThrough } from "../../../src/learning/steps.ts"
 import { makeAsOfSchedule } from "../../../src/market/AsOfSchedule.ts"
-import { type BarSeries, closeTimeAt } from "../../../src/market/BarSeries.ts"
+import { type BarSeries, barAt, closeTimeAt } from "../../../src/market/BarSeries.ts"
 import { asNumber } from "../../../src/market/features/FeatureValue.ts"
 import { makeInstrumentFeatures } from "../../../src/market/features/InstrumentFeatures.ts"
+import { makeInstrumentWindows } from "../../../src/market/features/InstrumentWindows.ts"
 import { TimeFrame } from "../../../src/protocols/TimeFrame.ts"
-import { simulatedSeries } from "./bars.ts"
+import { keep, simulatedSeries } from "./bars.ts"
 
 type Panel = readonly [BarSeries, ...ReadonlyArray<BarSeries>]
-
-/** Some bars of a series, by their places. */
-const keep = (series: BarSeries, isKept: (bar: number) => boolean): BarSeries => {
-  const pick = (column: Float64Array) => column.filter((_, bar) => isKept(bar))
-  return {
-    ...series,
-    openTime: pick(series.openTime),
-    open: pick(series.open),
-    high: pick(series.high),
-    low: pick(series.low),
-    close: pick(series.close),
-    volume: series.volume === null ? null : pick(series.volume)
-  }
-}
 
 const bars = 120
 const [alpha, bravo, charlie] = simulatedSeries({ bars, instruments: 3, world: "market" }) as [
@@ -123,6 +111,25 @@ describe("the features that instruments have together, as a network sees them", 
       [...before].some(([key, row]) => key.startsWith(alpha.instrument.id) && row[k] !== after.get(key)?.[k])
     )
     expect(changed).toEqual(["breadth", "correlation_24"])
+  })
+
+  it("are those that are followed as the bars come, where some of these have no volume", () => {
+    const without = { ...alpha, volume: alpha.close.map((_, i) => (i === 60 ? Number.NaN : 1 + (i % 7))) }
+    const came = Array.from(without.close, (_, i) => ({
+      ...barAt(without, i, "test"),
+      volume: i === 60 ? null : 1 + (i % 7)
+    }))
+    const windows = makeInstrumentWindows([alpha.instrument.id], 1)
+    const live = came.map((bar) => {
+      windows.push(bar.closeTime, [bar])
+      return windows.at(alpha.instrument.id, bar.closeTime)?.[4]
+    })
+    const ofBars = seriesOf(alpha.instrument, alpha.timeFrame, came)
+    const [rows] = Either.getOrThrow(runThrough(featureSeries("instruments", [ofBars])))
+    const learned = came.map((_, i) => rows?.[(i - lookBack) * width + 4])
+    expect(learned.slice(lookBack)).toEqual(live.slice(lookBack))
+    const absent = learned.flatMap((value, i) => (i >= lookBack && Number.isNaN(value) ? [i] : []))
+    expect(absent).toEqual(Array.from({ length: 24 }, (_, i) => 60 + i))
   })
 
   it("have names and a look-back as the others do", () => {

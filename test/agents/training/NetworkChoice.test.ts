@@ -40,6 +40,14 @@ describe("the networks that can be trained by name", () => {
       expect(inputSchema(input).names.at(-1)).toBe("week_phase-0")
       expect(chosen({ model, features: "bars" })).toEqual(chosen({ model }))
     }
+    const configured = { "deepLearning.features": "instruments" }
+    for (const model of modelNames) {
+      const isTold = model !== "cnn" && model !== "dlinear"
+      const own = chosen({ model })
+      const expected = isTold ? chosen({ model, features: "instruments" }) : own
+      expect(chosen({ model }, configured)).toEqual(expected)
+      if (isTold) expect(chosen({ model, features: "bars" }, configured)).toEqual(own)
+    }
     expect(refusal({ model: "cnn", features: "instruments" })).toBe(
       "The cnn cannot be trained: it sees candles and not instruments, which other networks do."
     )

@@ -13,7 +13,7 @@ import type { BarSeries } from "../../../src/market/BarSeries.ts"
 import { featureSchema, featuresAt } from "../../../src/market/Features.ts"
 import { TimeFrame } from "../../../src/protocols/TimeFrame.ts"
 import { sessionDates } from "../../support/sessions.ts"
-import { costs, cut, simulatedSeries } from "./bars.ts"
+import { costs, cut, keep, simulatedSeries } from "./bars.ts"
 
 const horizonBars = 4
 const options: QuestionOptions = { barsBefore: 70, horizonBars, costs, matured: true }
@@ -95,6 +95,37 @@ describe("the rows of questions", () => {
       (first.close[bar + horizonBars + 1] as number) / (first.close[bar + 1] as number)
     )
     expect((rows.z[9] as number) * (rows.sigma[9] as number)).toBeCloseTo(logReturn, 12)
+  })
+
+  it("of one as-of are in the order of the instruments, whenever each of them began", () => {
+    const [one, two, three] = simulatedSeries({ bars: 200, instruments: 3 }) as [
+      BarSeries,
+      BarSeries,
+      BarSeries
+    ]
+    const late = keep(two, (bar) => bar >= 40)
+    const { asOf, instrument, rows } = rowsOf([one, late, three])
+    expect(rows).toBe(3 * (200 - 70 - horizonBars) - 40)
+    const places = [...asOf.keys()].sort(
+      (a, b) =>
+        (asOf[a] as number) - (asOf[b] as number) || (instrument[a] as number) - (instrument[b] as number)
+    )
+    expect(places).toEqual([...asOf.keys()])
+  })
+
+  it("are put in order and into columns in steps", () => {
+    const bars = 12_000
+    const one = simulatedSeries({ bars: 80 })[0] as BarSeries
+    const repeated = (column: Float64Array) =>
+      Float64Array.from({ length: bars }, (_, i) => column[i % 80] as number)
+    const openTime = Float64Array.from(
+      { length: bars },
+      (_, i) => (one.openTime[0] as number) + i * 3_600_000
+    )
+    const long = { ...one, openTime, open: repeated(one.open), close: repeated(one.close) }
+    const steps = [...questionRows([long, long], options)].length
+    // One of each thousand bars that are looked at, and one of each five thousand rows, twice: merged, then copied.
+    expect(steps).toBeGreaterThanOrEqual((2 * bars) / 1_000 + (2 * 2 * bars) / 5_000)
   })
 
   it("of a truncated history are those of the full one, as far as they are known", () => {

@@ -37,6 +37,20 @@ export const simulatedSeries = (options: {
   })
 }
 
+/** Some bars of a series, by their places. */
+export const keep = (series: BarSeries, isKept: (bar: number) => boolean): BarSeries => {
+  const pick = (column: Float64Array) => column.filter((_, bar) => isKept(bar))
+  return {
+    ...series,
+    openTime: pick(series.openTime),
+    open: pick(series.open),
+    high: pick(series.high),
+    low: pick(series.low),
+    close: pick(series.close),
+    volume: series.volume === null ? null : pick(series.volume)
+  }
+}
+
 export const cut = (series: BarSeries, bars: number): BarSeries => ({
   ...series,
   openTime: series.openTime.slice(0, bars),

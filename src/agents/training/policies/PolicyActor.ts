@@ -2,9 +2,10 @@
  * How a trained policy acts at a row of observations: scaled features, then what its account holds. Always the best action, never
  * one at random.
  */
+
+import type { Act } from "../../../learning/rl/acting.ts"
 import { actByPolicy, policyManifest } from "../../../learning/rl/Policy.ts"
 import { actByValues, qManifest } from "../../../learning/rl/QNetwork.ts"
-import type { Act } from "../../../learning/rl/VectorEnvironment.ts"
 import { scoreOf, type TrainedPolicy } from "./TrainedPolicy.ts"
 
 export const actOf = (trained: TrainedPolicy): Act => {

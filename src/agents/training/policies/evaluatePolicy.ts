@@ -8,7 +8,7 @@
  * Invariant: equal bars and versions give equal evaluations.
  */
 import { Either } from "effect"
-import type { Act } from "../../../learning/rl/VectorEnvironment.ts"
+import type { Act } from "../../../learning/rl/acting.ts"
 import type { Steps } from "../../../learning/steps.ts"
 import { closeTimeAt } from "../../../market/BarSeries.ts"
 import type { Costs } from "../../../market/Costs.ts"

@@ -24,6 +24,7 @@ import type { PolicyData } from "./PolicyData.ts"
 const trainBarsMin = 20
 
 const tableBars = (series: BarSeries) => ({
+  openTimes: series.openTime,
   asOfs: Float64Array.from(series.openTime, (_, bar) => closeTimeAt(series, bar)),
   opens: series.open,
   closes: series.close,
@@ -55,13 +56,7 @@ export function* tableForecasts(
   for (const [i, one] of series.entries()) {
     const split = trainedTo[i] as number
     if (split - firstTableBar < trainBarsMin) continue
-    const course = yield* tableCourse(
-      one.instrument.kind,
-      tableBars(one),
-      split,
-      one.timeFrame,
-      settings.costs
-    )
+    const course = yield* tableCourse(one.instrument.kind, tableBars(one), split, settings.costs)
     if (course !== undefined) courses.set(i, course)
   }
   if (courses.size === 0) return null

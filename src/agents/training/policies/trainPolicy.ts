@@ -4,7 +4,7 @@
  * manager takes in.
  *
  * What can go wrong: what is wrong with the bars (before any time is spent), the process that computes (ChildFailed), a loss
- * that is no number any more (NothingLearned), scores that cannot be calibrated.
+ * that is no number any more or steps too few for an update (NothingLearned), scores that cannot be calibrated.
  * Invariants: equal bars, settings, steps and seeds make the same version; what is written answers as it was judged.
  */
 import { Effect } from "effect"
@@ -29,9 +29,9 @@ import { askRows, type ModelRunOptions, openModel } from "../ModelRun.ts"
 import { promotionOf } from "../promotion.ts"
 import { pickRows, type QuestionRows } from "../QuestionRows.ts"
 import { checkAnswers, checkedRows, metricsOf, overlapOf, trainingMemoryBytesMax } from "../trainNetwork.ts"
-import { type LearnedPolicy, learnPolicy, policySettings } from "./learnPolicy.ts"
+import { type LearnedPolicy, learnersOf, learnPolicy, policySettings } from "./learnPolicy.ts"
 import { type Panel, type PolicyData, policyData } from "./PolicyData.ts"
-import { type EpisodeOutcomes, policyEnvironment } from "./PolicyEnvironment.ts"
+import { policyEnvironments, type ToldOutcomes } from "./PolicyEnvironment.ts"
 import { fillOf } from "./PolicyFeatures.ts"
 import { encodeParameters, scoreOf, type TrainedPolicy, trainedPolicyMetadata } from "./TrainedPolicy.ts"
 import { tableForecasts } from "./tableForecasts.ts"
@@ -66,7 +66,7 @@ type Tell = (event: PolicyTrainingEvent) => Effect.Effect<unknown>
 /** Runs it to its end, and tells how it goes. */
 const drive = (
   running: AsyncGenerator<Progress, LearnedPolicy>,
-  outcomes: EpisodeOutcomes,
+  outcomes: ToldOutcomes,
   stepsMax: number,
   tell: Tell
 ) =>
@@ -110,14 +110,13 @@ const learn = (training: PolicyTraining, data: PolicyData, tell: Tell) =>
     const { algorithm, script, seed, settings, steps } = training
     const { policyEpisodeBars: episodeBars, policyRows: rows } = settings.reinforcementLearning
     const shorting = settings.orchestrator.allowShort
-    const watched = policyEnvironment(data, {
-      ...{ rows, episodeBars, shorting },
+    const { environments, outcomes, outcomesOf } = yield* policyEnvironments(data, {
+      ...{ learners: learnersOf(algorithm), rows, episodeBars, shorting },
       key: [seed, "policy", algorithm, training.asOf]
     })
-    const { environment, outcomes } = yield* watched
     const host = yield* startGraphHost({ script, memoryBytesMax: trainingMemoryBytesMax, runMsMax })
     const learned = yield* drive(
-      learnPolicy(algorithm, { environment, steps, open: openIn(host), seed }),
+      learnPolicy(algorithm, { environments, steps, open: openIn(host), seed }),
       outcomes,
       steps,
       tell
@@ -125,7 +124,14 @@ const learn = (training: PolicyTraining, data: PolicyData, tell: Tell) =>
     if (learned.reason === "diverged") {
       return yield* new NothingLearned({ network: algorithm, reason: "its loss was no number any more" })
     }
-    return { learned, outcomes }
+    if (learned.updates === 0) {
+      return yield* new NothingLearned({
+        network: algorithm,
+        reason: `${learned.steps} steps were too few for an update`
+      })
+    }
+    const own = outcomesOf[learned.learner]
+    return { learned, reward: own?.meanReward() ?? null, success: own?.successRate() ?? null }
   }).pipe(Effect.scoped)
 
 /** What the network has to say of rows, flat and before calibration. */
@@ -159,7 +165,7 @@ export const trainPolicy = (training: PolicyTraining, modelHost: ModelRunOptions
       heldOutRows: heldOut.rows
     }
     yield* tell({ _tag: "Prepared", algorithm, timeFrame, asOf, instruments, steps, seed, ...rows })
-    const { learned, outcomes } = yield* learn(training, data, tell)
+    const { learned, reward, success } = yield* learn(training, data, tell)
 
     const parameters = encodeParameters(learned.parameters)
     const { network } = learned
@@ -183,8 +189,6 @@ export const trainPolicy = (training: PolicyTraining, modelHost: ModelRunOptions
       )
     )
     const promotion = promotionOf(report, { metric: tableName, name: "the Q-table" })
-    const reward = outcomes.meanReward()
-    const success = outcomes.successRate()
     const metrics = [
       ...metricsOf(report, tableName),
       ...promotion.metrics,
@@ -257,7 +261,6 @@ export const trainPolicy = (training: PolicyTraining, modelHost: ModelRunOptions
       reason: truncateReason(`trained by ${learned.steps} steps; ${promotion.verdict}`),
       // Where the Q-table could not be asked, nothing was shown to be better than it.
       isBetter: promotion.isBetter && table !== null,
-      logLoss: metrics.find(({ name }) => name === "log-loss")?.value ?? null,
       heldOutFrom: data.heldOutFrom
     }
     return { made, artefact }

@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"
 import { Effect, Either, Exit, Schema, Scope } from "effect"
+import { NothingLearned } from "../../../../src/agents/training/errors.ts"
 import { evaluatePolicy } from "../../../../src/agents/training/policies/evaluatePolicy.ts"
+import { learnersOf } from "../../../../src/agents/training/policies/learnPolicy.ts"
 import { type Panel, policyData } from "../../../../src/agents/training/policies/PolicyData.ts"
-import { policyEnvironment } from "../../../../src/agents/training/policies/PolicyEnvironment.ts"
+import { policyEnvironments } from "../../../../src/agents/training/policies/PolicyEnvironment.ts"
 import { fillOf } from "../../../../src/agents/training/policies/PolicyFeatures.ts"
 import {
   readTrainedPolicy,
@@ -12,7 +14,7 @@ import { type PolicyTraining, trainPolicy } from "../../../../src/agents/trainin
 import { runThrough } from "../../../../src/learning/steps.ts"
 import { closeTimeAt } from "../../../../src/market/BarSeries.ts"
 import { ModelManifest } from "../../../../src/protocols/Model.ts"
-import { PolicyTrainingEvent } from "../../../../src/protocols/Strategy.ts"
+import { PolicyAlgorithm, PolicyTrainingEvent } from "../../../../src/protocols/Strategy.ts"
 import { sha256 } from "../../../../src/protocols/wire/Json.ts"
 import { bundled } from "../../../support/bundle.ts"
 import { asOfAt, simulated, timeFrame } from "../../feedEvents.ts"
@@ -101,28 +103,51 @@ describe("the data of a policy", () => {
 describe("the environment of a policy", () => {
   it("tells what its episodes came to, after costs", () => {
     const data = Either.getOrThrow(runThrough(policyData(series, options)))
-    const { environment, outcomes } = Either.getOrThrow(
-      policyEnvironment(data, { rows: 4, episodeBars: 10, shorting: true, key: ["test"] })
+    const { environments, outcomes, outcomesOf } = Either.getOrThrow(
+      policyEnvironments(data, { learners: 2, rows: 2, episodeBars: 10, shorting: true, key: ["test"] })
     )
     expect(outcomes.successRate()).toBeNull()
+    expect(outcomesOf.map(({ meanReward }) => meanReward())).toEqual([null, null])
     // In and out at every step: costs and nothing else, on average.
-    for (let step = 0; step < 40; step++) environment.step(new Int32Array(4).fill(step % 2 === 0 ? 2 : 0))
+    for (let step = 0; step < 40; step++) {
+      for (const { step: stepBy } of environments) stepBy(new Int32Array(2).fill(step % 2 === 0 ? 2 : 0))
+    }
+    // Each begins somewhere else.
+    const [first, second] = environments
+    expect(first?.observations).not.toEqual(second?.observations)
     const told = outcomes.take()
     expect(told).toHaveLength(16)
     expect(outcomes.take()).toEqual([])
     expect(outcomes.meanReward()).toBeCloseTo(told.reduce((sum, one) => sum + one, 0) / 16, 12)
     expect(outcomes.meanReward()).toBeLessThan(0)
     expect(outcomes.successRate()).toBe(told.filter((growth) => growth > 0).length / 16)
+    // Of each learner alone as well: two rows of the one end their episodes, then two of the other.
+    const ownOf = (learner: number) => told.filter((_, i) => Math.floor(i / 2) % 2 === learner)
+    for (const [learner, own] of outcomesOf.entries()) {
+      expect(own.meanReward()).toBeCloseTo(ownOf(learner).reduce((sum, one) => sum + one, 0) / 8, 12)
+      expect(own.successRate()).toBe(ownOf(learner).filter((growth) => growth > 0).length / 8)
+    }
+    expect(outcomesOf[0]?.meanReward()).not.toBe(outcomesOf[1]?.meanReward())
   })
 })
 
 describe("a policy", () => {
-  for (const algorithm of ["dqn", "ppo", "a2c"] as const) {
+  it.scopedLive("is refused where its steps were too few for an update", () =>
+    Effect.gen(function* () {
+      const refused = yield* Effect.flip(trained({ algorithm: "dqn", steps: 500 }))
+      expect(refused).toBeInstanceOf(NothingLearned)
+      expect(refused.message).toMatch(/The dqn has learned nothing: \d+ steps were too few for an update\./)
+    })
+  )
+
+  for (const algorithm of PolicyAlgorithm.literals) {
     it.scopedLive(
       `of ${algorithm} is learned with progress, described, judged beside the Q-table, and the same again`,
       () =>
         Effect.gen(function* () {
-          const first = yield* trained({ algorithm })
+          // So many that episodes of every learner end.
+          const steps = 4_096 * learnersOf(algorithm)
+          const first = yield* trained({ algorithm, steps })
           const tags = first.events.map(({ _tag }) => _tag)
           expect(tags[0]).toBe("Prepared")
           expect(tags.at(-1)).toBe("Progress")
@@ -130,9 +155,9 @@ describe("a policy", () => {
             expect(Schema.decodeUnknownEither(PolicyTrainingEvent)(event)).toEqual(Either.right(event))
           }
           const last = first.events.at(-1)
-          expect(last).toMatchObject({ stepsMax: 4_096, episodes: expect.any(Number) })
+          expect(last).toMatchObject({ stepsMax: steps, episodes: expect.any(Number) })
           if (last?._tag !== "Progress") throw new Error("there was no progress")
-          expect(last.steps).toBeGreaterThanOrEqual(4_096)
+          expect(last.steps).toBeGreaterThanOrEqual(steps)
           expect(last.updates).toBeGreaterThan(0)
           expect(last.exploration).toBeGreaterThan(0)
           expect(last.successRate).toBeGreaterThanOrEqual(0)
@@ -145,10 +170,32 @@ describe("a policy", () => {
           const description = Either.getOrThrow(readTrainedPolicy(first.artefact))
           expect(description).toMatchObject({ algorithm, timeFrame, horizonBars, seed: 1 })
           expect(description.data.heldOutFrom).toBeGreaterThan(description.data.knownTo)
-          if (algorithm !== "ppo") return
-          const again = yield* trained({ algorithm })
+          // What was told at the end is what there is, and every episode that ended was told once.
+          expect(description).toMatchObject({ steps: last.steps, episodes: last.episodes })
+          const rewards = first.events.flatMap((event) =>
+            event._tag === "Progress" ? event.episodeRewards : []
+          )
+          expect(rewards).toHaveLength(last.episodes)
+          expect(last.episodes).toBeGreaterThan(0)
+          const latest = rewards.slice(-100)
+          const share = latest.filter((reward) => reward > 0).length / latest.length
+          expect(last.successRate).toBeCloseTo(share, 12)
+          const meanReward = latest.reduce((sum, reward) => sum + reward, 0) / latest.length
+          expect(last.meanReward).toBeCloseTo(meanReward, 12)
+          // The version's own are of the learner that it was made of alone.
+          const own = manifest.metrics.find(({ name }) => name === "episode-reward")?.value
+          if (learnersOf(algorithm) === 1) expect(own).toBe(last.meanReward)
+          else {
+            expect(own).toSatisfy(Number.isFinite)
+            expect(own).not.toBe(last.meanReward)
+          }
+          // Of action values a share of actions, of policies an entropy of three actions.
+          const isOfValues = algorithm === "dqn" || algorithm === "shared-replay"
+          expect(last.exploration).toBeLessThanOrEqual(isOfValues ? 1 : Math.log(3) + 1e-6)
+          if (algorithm !== "ppo" && algorithm !== "population") return
+          const again = yield* trained({ algorithm, steps })
           expect(sha256(again.artefact)).toBe(sha256(first.artefact))
-          const other = yield* trained({ algorithm, seed: 2 })
+          const other = yield* trained({ algorithm, steps, seed: 2 })
           expect(sha256(other.artefact)).not.toBe(sha256(first.artefact))
           // By its configuration a policy is known again when it has been calibrated anew.
           expect(again.made.manifest.configuration).toBe(manifest.configuration)
