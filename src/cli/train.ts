@@ -10,6 +10,7 @@ import { appendTrial } from "../agents/backtest/TrialLedger.ts"
 import { writeModelFile } from "../agents/training/ModelFile.ts"
 import { chooseNetwork, type NetworkChoice } from "../agents/training/NetworkChoice.ts"
 import { type Bars, readBars } from "../agents/training/readBars.ts"
+import { trialFolder } from "../agents/training/trainingTrial.ts"
 import { finish, learn, type Prepared, prepare } from "../agents/training/trainNetwork.ts"
 import type { TrainingHostEvent } from "../agents/training-host/TrainingHost.ts"
 import { writeWhole } from "../agents/training-host/wholeFile.ts"
@@ -25,7 +26,7 @@ import { builtScripts, modelHostOptions } from "./processes.ts"
 import { renderHeldOut, verdictsOf } from "./report/comparisons.ts"
 import { renderTrainingReport } from "./report/TrainingReport.ts"
 import type { LoadedSettings } from "./settings.ts"
-import { trainedTrial, trialFolder } from "./trials.ts"
+import { trainedTrial } from "./trials.ts"
 
 export interface TrainOptions extends NetworkChoice {
   readonly data: string
@@ -169,7 +170,10 @@ export const train = ({ value: settings }: LoadedSettings, options: TrainOptions
       heldOut: report
     })
     yield* writeWhole(reportPath, [Buffer.from(html)], 0o644)
-    yield* appendTrial(trialFolder(settings), trainedTrial(description, yield* Clock.currentTimeMillis)).pipe(
+    const knownTo = prepared.set.heldOut.labelEnd.reduce((latest, end) => Math.max(latest, end))
+    const trial = trainedTrial(artefact, knownTo, yield* Clock.currentTimeMillis)
+    yield* Effect.mapError(trial, (message) => ({ message })).pipe(
+      Effect.flatMap((entry) => appendTrial(trialFolder(settings), entry)),
       Effect.catchAll(({ message }) =>
         note(`conclave: the model is there, and not entered as a trial: ${message}`)
       )

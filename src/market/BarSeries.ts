@@ -18,7 +18,7 @@ export interface BarColumns {
   readonly high: Float64Array
   readonly low: Float64Array
   readonly close: Float64Array
-  /** In base units; null where the source has none. */
+  /** In base units, NaN where a bar has none; null where the source has none. */
   readonly volume: Float64Array | null
   readonly closeOnly: boolean
 }
@@ -32,6 +32,10 @@ export interface BarSeries extends BarColumns {
   readonly barsMissing: number
 }
 
+/** A column of volumes, NaN where a bar has none; null where none of the bars has one. */
+export const volumesOf = (column: Float64Array): Float64Array | null =>
+  column.every(Number.isNaN) ? null : column
+
 /** When the bar at a position closes, epoch milliseconds UTC: by the calendar of its instrument. */
 export const closeTimeAt = (
   { instrument, openTime, timeFrame }: Pick<BarSeries, "instrument" | "openTime" | "timeFrame">,
@@ -43,6 +47,7 @@ export const barAt = (series: BarSeries, index: number, source: string): Bar => 
   const openTime = series.openTime[index]
   if (openTime === undefined) throw new RangeError(`no bar ${index} in ${series.openTime.length}`)
   const closeTime = closeTimeAt(series, index)
+  const volume = series.volume?.[index] ?? Number.NaN
   return {
     instrument: series.instrument.id,
     timeFrame: series.timeFrame,
@@ -52,7 +57,7 @@ export const barAt = (series: BarSeries, index: number, source: string): Bar => 
     high: series.high[index] as number,
     low: series.low[index] as number,
     close: series.close[index] as number,
-    volume: series.volume === null ? null : (series.volume[index] as number),
+    volume: Number.isNaN(volume) ? null : volume,
     closeOnly: series.closeOnly,
     source,
     sequence: index,
@@ -86,6 +91,7 @@ export class ColumnsBuilder {
     return this.latest
   }
 
+  /** @param volume NaN where the bar has none */
   push(time: number, close: number, open: number, high: number, low: number, volume: number): void {
     const at = this.size
     if (at === (this.columns[0] as Float64Array).length) this.grow()
@@ -119,7 +125,7 @@ export class ColumnsBuilder {
       high: high ?? close,
       low: low ?? close,
       close,
-      volume: volume ?? null,
+      volume: volume === undefined ? null : volumesOf(volume),
       closeOnly: this.closeOnly
     }
   }

@@ -16,8 +16,9 @@
  *
  * `returns`: ret_1 alone.
  *
- * Where the source has no volume, or none was traded in 20 bars, volume_ratio is 1, as in a market whose volume never
- * changes; `hasVolume` of the artefact's description says which. In a close-only series range is 0 and position 0.5.
+ * Where the source has no volume, one of the 20 bars has none, or none was traded in them, volume_ratio is 1, as in a market
+ * whose volume never changes; `hasVolume` of the artefact's description says whether the source has any. In a close-only
+ * series range is 0 and position 0.5.
  * Invariant: of bars that are sound all features are finite.
  */
 import { toMs } from "../protocols/TimeFrame.ts"
@@ -59,6 +60,7 @@ const volumeRatioAt = ({ volume }: SequenceBars, index: number): number => {
   let sum = 0
   for (let i = index - window + 1; i <= index; i++) sum += volume[i] as number
   const mean = sum / window
+  // NaN where one of them has none.
   return mean > 0 ? (volume[index] as number) / mean : 1
 }
 

@@ -28,7 +28,7 @@ export const aggregateBars = (
   const aggregator = makeBarAggregator({ from: series.timeFrame, to: timeFrame, calendar, gaps })
   const builder = new ColumnsBuilder(closeOnly, volume !== null)
   // One object for all bars: the aggregator keeps none of them.
-  const bar = { openTime: 0, open: 0, high: 0, low: 0, close: 0, volume: 0, knownAt: 0 }
+  const bar = { openTime: 0, open: 0, high: 0, low: 0, close: 0, volume: null as number | null, knownAt: 0 }
   const bars = openTime.length
   for (let i = 0; i < bars; i++) {
     bar.openTime = openTime[i] as number
@@ -36,9 +36,10 @@ export const aggregateBars = (
     bar.high = high[i] as number
     bar.low = low[i] as number
     bar.close = close[i] as number
-    bar.volume = volume === null ? 0 : (volume[i] as number)
+    const traded = volume?.[i] ?? Number.NaN
+    bar.volume = Number.isNaN(traded) ? null : traded
     for (const one of aggregator.push(bar)) {
-      builder.push(one.openTime, one.close, one.open, one.high, one.low, one.volume ?? 0)
+      builder.push(one.openTime, one.close, one.open, one.high, one.low, one.volume ?? Number.NaN)
     }
   }
   if (builder.length === 0) return unfit(`its ${bars} bars do not fill one`)

@@ -224,6 +224,11 @@ describe("the sequence features", () => {
       volume_ratio: 1,
       momentum_10: 0
     })
+    const gapped = { ...bars, volume: Float64Array.from(still, (_, i) => (i === 9 ? Number.NaN : 1 + i)) }
+    const ratioAt = (index: number) => named(sequenceFeatures.bars, gapped, index).volume_ratio
+    expect([20, 28].map(ratioAt)).toEqual([1, 1])
+    // The window of the bar at 29 begins behind the bar that has no volume: 30 over the mean of 11 to 30.
+    expect(ratioAt(29)).toBeCloseTo(30 / 20.5, 12)
     const untraded = { ...bars, volume: new Float64Array(40) }
     expect(named(sequenceFeatures.candles, untraded, 30).volume_ratio).toBe(1)
   })

@@ -45,6 +45,18 @@ describe("bars of a longer time frame", () => {
     expect(rowsOf(aggregated(series)).length).toBe(3)
   })
 
+  it("have no volume where one of their bars has none, and the others keep theirs", () => {
+    const series = hourly(midnight, upTo(12))
+    const whole = aggregated(series)
+    const without = (...places: ReadonlyArray<number>) =>
+      aggregated({
+        ...series,
+        volume: series.close.map((_, i) => (places.includes(i) ? Number.NaN : (series.volume?.[i] as number)))
+      })
+    expect(without(5)).toEqual({ ...whole, volume: whole.volume?.with(1, Number.NaN) })
+    expect(without(0, 5, 11)).toEqual({ ...whole, volume: null })
+  })
+
   it("leave out the intervals that the series begins and ends within", () => {
     const series = hourly(midnight, upTo(10, 2))
     expect([...aggregated(series).openTime]).toEqual([midnight + 4 * hourMs, midnight + 8 * hourMs])

@@ -3,7 +3,7 @@
  * place. Whoever needs more asks the context.
  */
 import { Schema } from "effect"
-import type { BarSeries } from "../../market/BarSeries.ts"
+import { type BarSeries, volumesOf } from "../../market/BarSeries.ts"
 import { closeTimeOf } from "../../market/time/Calendar.ts"
 import type { Bar, BarsEvent } from "../../protocols/Bar.ts"
 import { Instrument, type InstrumentId } from "../../protocols/Instrument.ts"
@@ -90,7 +90,7 @@ export const evolveWindows = (state: BarWindows, event: BarsEvent): BarWindows =
   return state
 }
 
-/** Bars as columns; without volumes where one of them has none. */
+/** Bars as columns. */
 export const seriesOf = (
   instrument: Instrument,
   timeFrame: TimeFrame,
@@ -106,7 +106,6 @@ const wholeSeries = (
   column: (name: (typeof names)[number]) => Float64Array,
   closeOnly: boolean
 ): BarSeries => {
-  const volume = column("volume")
   const close = column("close")
   const prices = (name: "open" | "high" | "low") => (closeOnly ? close : column(name))
   return {
@@ -117,7 +116,7 @@ const wholeSeries = (
     high: prices("high"),
     low: prices("low"),
     close,
-    volume: volume.every(Number.isFinite) ? volume : null,
+    volume: volumesOf(column("volume")),
     closeOnly,
     gaps: 0,
     barsMissing: 0
@@ -142,4 +141,35 @@ export const windowSeries = (
   const column = (name: (typeof names)[number]) =>
     Float64Array.from(window.columns[name].slice(end - count, end))
   return wholeSeries(found, timeFrame, column, window.closeOnly)
+}
+
+/** The bars that closed in [from, to], oldest first; undefined where some of them may have been let go. */
+export const windowBars = (
+  state: BarWindows,
+  { calendar, id }: Pick<Instrument, "calendar" | "id">,
+  timeFrame: TimeFrame,
+  from: number,
+  to: number
+): ReadonlyArray<Bar> | undefined => {
+  const window = state.windows.get(id)
+  if (window === undefined) return []
+  const { closeOnly, columns } = window
+  const bars: Array<Bar> = []
+  for (let at = columns.openTime.length - 1; at >= 0; at--) {
+    const openTime = columns.openTime[at] as number
+    const closeTime = closeTimeOf(calendar, toMs(timeFrame), openTime)
+    if (closeTime < from) return bars.reverse()
+    if (closeTime > to) continue
+    const volume = columns.volume[at] as number
+    bars.push({
+      ...{ instrument: id, timeFrame, openTime, closeTime, closeOnly },
+      open: columns.open[at] as number,
+      high: columns.high[at] as number,
+      low: columns.low[at] as number,
+      close: columns.close[at] as number,
+      volume: Number.isNaN(volume) ? null : volume,
+      ...{ source: "window", sequence: at, revision: 0, knownAt: closeTime }
+    })
+  }
+  return columns.openTime.length < barsKept ? bars.reverse() : undefined
 }

@@ -26,7 +26,9 @@ import { enveloped, NodeContext, serveAgent } from "../NodeContext.ts"
 import { Programs } from "../Programs.ts"
 import type { Settings } from "../Settings.ts"
 import { predictionsTopic } from "../topics.ts"
+import { enterTraining } from "../training/trainingTrial.ts"
 import { type AnswerError, type Answering, orUnavailable, type Voter } from "../voter/Addition.ts"
+import { makeBarsIn } from "../voter/barsIn.ts"
 import { orInternal as orInternalOf } from "../voter/orInternal.ts"
 import { quietly } from "../voter/quietly.ts"
 import { shippedModels } from "../voter/shipped.ts"
@@ -38,7 +40,7 @@ import { contextReached, frameOf, history } from "./history.ts"
 import { makeNetworkAnswering } from "./NetworkAnswers.ts"
 import { makeNetworkVoting } from "./NetworkVoting.ts"
 import { makePredicting } from "./Predicting.ts"
-import { dueNetwork, hasSchedule } from "./schedule.ts"
+import { dueModel, hasSchedule } from "./schedule.ts"
 import { makeTrainings } from "./Trainings.ts"
 
 const name = "deep-learning"
@@ -92,7 +94,9 @@ const addNetworks = (settings: Settings) => (voter: Voter<DeepState>) =>
     const networks = makeNetworkAnswering<AnswerError>({
       fetch: artefacts.fetch,
       run: (asked, rows) => (isLockStep() ? RowRuns.runRows(host, asked, rows) : runs.ask(asked, rows)),
-      seriesOf
+      seriesOf,
+      barsIn: makeBarsIn(voter, own),
+      followed: () => voter.state().windows.instruments
     })
     const isOwn = (timeFrame: TimeFrame) => {
       const frame = own()
@@ -107,7 +111,8 @@ const addNetworks = (settings: Settings) => (voter: Voter<DeepState>) =>
       known
     })
     const predicting = makePredicting({ voter, settings, own, voting, seriesOf })
-    const trainings = makeTrainings({ voter, settings, deployed, directory, programs })
+    const enter = enterTraining(settings)
+    const trainings = makeTrainings({ voter, settings, deployed, directory, programs, enter })
 
     const warm = (version: string, columns: number) =>
       RowRuns.runRows(host, { version, artefact: artefacts.fetch(version), more: [] }, [
@@ -134,8 +139,8 @@ const addNetworks = (settings: Settings) => (voter: Voter<DeepState>) =>
       if (!hasSchedule(train, voter.paceMs()) || trainings.isBusy()) return undefined
       // The warm-up goes as fast as it can, and has no time for them.
       if (voter.isWarmUp() || (!isLockStep() && now() < restsUntil)) return undefined
-      const due = dueNetwork(
-        { networks, everyBars: trainEveryBars, barsMin: trainBarsMin },
+      const due = dueModel(
+        { models: networks, everyBars: trainEveryBars, barsMin: trainBarsMin },
         { seen: index + 1, asOf, frameMs: toMs(timeFrame) },
         (model) => trainings.lastTry(model, timeFrame)
       )

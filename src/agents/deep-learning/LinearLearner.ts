@@ -240,7 +240,7 @@ export const linearLearner = (settings: Settings): Learner<LinearState, Encoded>
     kind: linearKind,
     features,
     horizonBars,
-    version: 1,
+    version: 2,
     snapshot: Snapshot,
     initial: () => ({
       timeFrame: null,

@@ -1,53 +1,29 @@
 /**
- * Questions into answers of a network: the sequence of bars up to the as-of, its features, the row through the model.
+ * Questions into answers of a network: the sequence of bars up to the as-of, its features, the row through the model. Where
+ * its features look at several instruments together, those are made of the bars of all that it learned of, in its order.
  *
  * What can go wrong: the artefact cannot be had or run (the errors of whoever gives it and of the model host); whatever
- * concerns a single question (too few bars, another horizon or time frame, a feature that is not finite) is an
- * abstention.
+ * concerns a single question (too few bars, another horizon or time frame, an instrument that it did not learn of or one that
+ * is not followed here, a feature that is not finite) is an abstention.
  * Invariant: a row follows from bars that closed by its as-of.
  */
 import { Effect, Either } from "effect"
-import { classOutput } from "../../learning/ClassOpinion.ts"
 import { runThrough } from "../../learning/steps.ts"
-import { normalisedOutput, recursionOf } from "../../learning/trm/TrmOpinion.ts"
-import { trmOutputNames } from "../../learning/trm/TrmServing.ts"
 import type { BarSeries } from "../../market/BarSeries.ts"
 import { featureSchema, featuresAt, windowCloses } from "../../market/Features.ts"
 import { ArtefactRefused } from "../../protocols/errors.ts"
+import type { Instrument } from "../../protocols/Instrument.ts"
 import type { Answer, Question } from "../../protocols/Opinion.ts"
 import type { Classes, Recursion } from "../../protocols/Prediction.ts"
-import { type TimeFrame, toMs } from "../../protocols/TimeFrame.ts"
-import type { OutputName } from "../model-host/ModelHost.ts"
-import { type Asked, type Row, type RowAnswer, rowsPerRunMax } from "../model-host/RowRuns.ts"
-import { checkModel, type ModelFile } from "../training/ModelFile.ts"
-import {
-  barsBeforeOf,
-  inputSchema,
-  inputsOf,
-  looksAtAll,
-  looksAtAllUnserved,
-  type ModelInput
-} from "../training/ModelInput.ts"
-import type { TrainedModel } from "../training/TrainedModel.ts"
-import { servedRowsPerRun } from "../training-host/RunSizes.ts"
+import { type BarsIn, makePanelWindows } from "../features/PanelWindows.ts"
+import type { Asked, Row, RowAnswer } from "../model-host/RowRuns.ts"
+import { barsBeforeOf, inputSchema, inputsOf, type ModelInput, standIn } from "../training/ModelInput.ts"
 import { abstaining, answerOf } from "../voter/answers.ts"
+import { describedBy, type NetworkDescription, whyNot, whyUnfollowed } from "./NetworkDescription.ts"
 
 const voter = "deep-learning"
 /** Descriptions of artefacts that are kept: they are small, the artefacts are not. */
 const describedMax = 64
-
-export interface NetworkDescription {
-  readonly kind: string
-  readonly input: ModelInput
-  readonly timeFrame: TimeFrame
-  readonly horizonBars: number
-  readonly more: ReadonlyArray<OutputName>
-  readonly classes: TrainedModel["classes"] | null
-  /** Of a Tiny Recursive Model. */
-  readonly recursion: ReturnType<typeof recursionOf> | null
-  /** Rows of one run. */
-  readonly rowsMax: number
-}
 
 export interface NetworkAnswer {
   readonly answer: Answer
@@ -56,50 +32,50 @@ export interface NetworkAnswer {
 
 export interface NetworkAnswering<E> {
   readonly describe: (version: string) => Effect.Effect<NetworkDescription, E | ArtefactRefused>
+  /** Why a version cannot be asked a question, whatever the bars are; of each undefined where it can. */
+  readonly whyNot: (
+    version: string
+  ) => Effect.Effect<(question: Question) => string | undefined, E | ArtefactRefused>
   readonly answer: (
     version: string,
     questions: ReadonlyArray<Question>
   ) => Effect.Effect<ReadonlyArray<NetworkAnswer>, E | ArtefactRefused>
 }
 
-/** What the description of a network says of how to ask it. */
-export const descriptionOf = (model: Omit<ModelFile, "path" | "digest">): NetworkDescription | undefined => {
-  const { description, input, trained } = model
-  if (input === undefined || trained === undefined) return undefined
-  const { classes, training } = trained
-  const recursive =
-    "trm" in training
-      ? [
-          { name: trmOutputNames.haltProbability, width: 1 },
-          { name: trmOutputNames.steps, width: 1 },
-          { name: normalisedOutput, width: inputSchema(input).names.length }
-        ]
-      : []
-  return {
-    kind: description.kind,
-    input,
-    timeFrame: trained.timeFrame,
-    horizonBars: trained.horizonBars,
-    more: classes === undefined ? [] : [{ name: classOutput, width: classes.each.length }, ...recursive],
-    classes: classes ?? null,
-    recursion: "trm" in training ? recursionOf(training.trm.sizes, training.supervisionSteps) : null,
-    rowsMax: servedRowsPerRun(training, rowsPerRunMax)
-  }
+/** What a network sees of an instrument by itself at the last of its bars, or why there is nothing to be seen. */
+const seenAlone = (input: ModelInput, series: BarSeries): Either.Either<Float32Array, string> =>
+  Either.mapBoth(runThrough(inputsOf(input, [series])), {
+    onLeft: ({ message }) => message,
+    onRight: (fill) => {
+      const features = new Float32Array(inputSchema(input).names.length)
+      fill(0, series.close.length - 1, features, 0)
+      return features
+    }
+  })
+
+/** The same where it looks at several together. */
+const seenTogether = (input: ModelInput, window: Float32Array): Either.Either<Float32Array, string> => {
+  const at = window.findIndex((value) => Math.abs(value) === Number.POSITIVE_INFINITY)
+  if (at >= 0) return Either.left(`the feature ${inputSchema(input).names[at]} is ${window[at]}`)
+  const features = window.slice()
+  if (input.kind === "sequence" && input.standIns !== undefined) standIn(features, input.standIns)
+  return Either.right(features)
 }
 
-/** The row of a question, or why there is none. */
+/**
+ * The row of a question, or why there is none.
+ * @param window of a network that looks at several instruments together what it sees of this one (PanelWindows.ts)
+ */
 export const rowOf = (
-  { horizonBars, input, timeFrame }: NetworkDescription,
+  description: NetworkDescription,
   question: Question,
-  series: BarSeries | undefined
+  series: BarSeries | undefined,
+  window: Either.Either<Float32Array, string> = Either.left("nothing is seen of the instruments")
 ): Either.Either<Row, string> =>
   Either.gen(function* () {
-    if (question.horizonBars !== horizonBars) {
-      yield* Either.left(`the model looks ${horizonBars} bars ahead, not ${question.horizonBars}`)
-    }
-    if (toMs(question.timeFrame) !== toMs(timeFrame)) {
-      yield* Either.left(`the model is of bars of ${timeFrame}, not ${question.timeFrame}`)
-    }
+    const { horizonBars, input, together } = description
+    const reason = whyNot(description, question)
+    if (reason !== undefined) yield* Either.left(reason)
     const needed = barsNeededFor(input)
     if (series === undefined || series.close.length < needed) {
       return yield* Either.left(`fewer than ${needed} bars are known at the as-of`)
@@ -107,10 +83,8 @@ export const rowOf = (
     const last = series.close.length - 1
     const sigmaBar = featuresAt(series.close, last, 0, new Float64Array(featureSchema(0).names.length))
     if (!(sigmaBar > 0)) yield* Either.left("the price has not moved")
-    const fill = runThrough(inputsOf(input, [series]))
-    if (Either.isLeft(fill)) return yield* Either.left(fill.left.message)
-    const features = new Float32Array(inputSchema(input).names.length)
-    fill.right(0, last, features, 0)
+    const features =
+      together === null ? yield* seenAlone(input, series) : yield* seenTogether(input, yield* window)
     return { features, sigma: sigmaBar * Math.sqrt(horizonBars), band: question.band }
   })
 
@@ -165,9 +139,13 @@ export const makeNetworkAnswering = <E>(parts: {
   readonly run: (asked: Asked<E>, rows: ReadonlyArray<Row>) => Effect.Effect<ReadonlyArray<RowAnswer>, E>
   /** The last bars up to the as-of; undefined where there are none. */
   readonly seriesOf: (question: Question, count: number) => Effect.Effect<BarSeries | undefined, E>
+  readonly barsIn: BarsIn<E>
+  /** The instruments that the feed brings. */
+  readonly followed: () => ReadonlyArray<Instrument>
 }): NetworkAnswering<E> => {
-  const { fetch, run, seriesOf } = parts
+  const { barsIn, fetch, followed, run, seriesOf } = parts
   const abstain = abstaining(voter)
+  const windows = makePanelWindows(barsIn)
   const described = new Map<string, NetworkDescription>()
 
   const describe = (version: string) =>
@@ -175,25 +153,38 @@ export const makeNetworkAnswering = <E>(parts: {
       const known = described.get(version)
       if (known !== undefined) return known
       const refused = (reason: string) => new ArtefactRefused({ digest: version, reason })
-      const checked = checkModel(yield* fetch(version))
-      if (Either.isLeft(checked)) return yield* refused(checked.left)
-      const description = descriptionOf(checked.right)
-      if (description === undefined) return yield* refused("it does not say how it sees bars")
-      if (looksAtAll(description.input)) return yield* refused(looksAtAllUnserved)
+      const description = yield* Either.mapLeft(describedBy(yield* fetch(version)), refused)
       described.set(version, description)
       if (described.size > describedMax) described.delete(described.keys().next().value as string)
       return description
     })
 
+  /** @param unfollowed why it cannot look at what is followed here, where it cannot */
+  const prepare = (description: NetworkDescription, question: Question, unfollowed: string | undefined) =>
+    Effect.gen(function* () {
+      const { input, together } = description
+      const series = yield* seriesOf(question, barsNeededFor(input))
+      if (together === null || series === undefined || whyNot(description, question) !== undefined) {
+        return rowOf(description, question, series)
+      }
+      const window =
+        unfollowed === undefined ? yield* windows.at(together.panel, series) : Either.left(unfollowed)
+      return rowOf(description, question, series, window)
+    })
+
   return {
     describe,
+    whyNot: (version) =>
+      Effect.map(describe(version), (description) => {
+        const unfollowed = whyUnfollowed(description, followed())
+        return (question) => whyNot(description, question) ?? unfollowed
+      }),
     answer: (version, questions) =>
       Effect.gen(function* () {
         const description = yield* describe(version)
+        const unfollowed = whyUnfollowed(description, followed())
         const prepared = yield* Effect.forEach(questions, (question) =>
-          Effect.map(seriesOf(question, barsNeededFor(description.input)), (series) =>
-            rowOf(description, question, series)
-          )
+          prepare(description, question, unfollowed)
         )
         const rows = prepared.flatMap((item) => (Either.isRight(item) ? [item.right] : []))
         const { more, rowsMax } = description

@@ -1,6 +1,8 @@
 /**
- * Who answers: the network that votes where there is one, else the linear forecaster; and who stands in for a model that
- * cannot be run: the version before it, then the linear forecaster.
+ * Who answers: the network that votes, where there is one, what it can be asked; the linear forecaster everything else. Who
+ * stands in for a network that cannot be run: the version before it, then the linear forecaster.
+ *
+ * Invariant: every question has one answer, in its place.
  */
 import { Effect, Either } from "effect"
 import type { Deployment } from "../../protocols/Model.ts"
@@ -11,10 +13,13 @@ import { truncateReason } from "../../protocols/wire/Ids.ts"
 import type * as Progress from "../../runtime/Progress.ts"
 import type { AnswerError, Answering } from "../voter/Addition.ts"
 import { abstaining } from "../voter/answers.ts"
+import { type Ask as AskOf, divided } from "../voter/divided.ts"
 import { beforeChampion, champion, type Deployed, networkDeployment } from "./Deployed.ts"
 import type { NetworkAnswer, NetworkAnswering } from "./NetworkAnswers.ts"
 
 const abstain = abstaining("deep-learning")
+
+type Ask = AskOf<NetworkAnswer, AnswerError>
 
 /** A model of somebody else's in the place of the one that was asked. */
 const inPlace = (
@@ -66,33 +71,48 @@ export const makeNetworkVoting = (parts: {
       Effect.suspend(work)
     )
 
-  /** A network, then the version before it, then the linear forecaster. */
-  const orStandIn = (
-    version: string,
-    previous: string | null,
-    questions: ReadonlyArray<Question>
-  ): Effect.Effect<ReadonlyArray<NetworkAnswer>, AnswerError> =>
-    Effect.gen(function* () {
-      const first = yield* Effect.either(networks.answer(version, questions))
-      if (Either.isRight(first)) return first.right
-      const why = `in the place of ${version.slice(0, 12)}: ${first.left.message}`
-      yield* Effect.logWarning(`The network ${version.slice(0, 12)} cannot be run: ${first.left.message}`)
-      const second =
-        previous === null ? undefined : yield* Effect.either(networks.answer(previous, questions))
-      if (second !== undefined && Either.isRight(second)) return inPlace(second.right, "previous", why)
-      return inPlace(withoutClasses(yield* linear(questions, "active")), "baseline", why)
-    })
+  const byLinear =
+    (model: ModelChoice): Ask =>
+    (questions) =>
+      Effect.map(linear(questions, model), withoutClasses)
 
-  const serving = (
-    questions: ReadonlyArray<Question>
-  ): Effect.Effect<ReadonlyArray<NetworkAnswer>, AnswerError> =>
-    Effect.suspend(() => {
-      const timeFrame = timeFrameOf(questions)
-      const votes = timeFrame === undefined ? undefined : champion(deployed(), timeFrame)
-      return votes === undefined || timeFrame === undefined
-        ? Effect.map(linear(questions, "active"), withoutClasses)
-        : orStandIn(votes.manifest.digest, beforeChampion(deployed(), timeFrame), questions)
-    })
+  /**
+   * Asks one what a version can be asked here, and another the rest. Where it cannot be read, the one is asked everything, and
+   * meets what is wrong.
+   */
+  const shared = (
+    version: string,
+    questions: ReadonlyArray<Question>,
+    own: Ask,
+    rest: Ask
+  ): ReturnType<Ask> =>
+    Effect.flatMap(
+      Effect.either(networks.whyNot(version)),
+      Either.match({
+        onLeft: () => own(questions),
+        onRight: (whyNot) => divided(questions, (question) => whyNot(question) === undefined, own, rest)
+      })
+    )
+
+  /** A network, then the version before it, then the linear forecaster. */
+  const orStandIn =
+    (version: string, previous: string | null): Ask =>
+    (questions) =>
+      Effect.gen(function* () {
+        const first = yield* Effect.either(networks.answer(version, questions))
+        if (Either.isRight(first)) return first.right
+        const why = `in the place of ${version.slice(0, 12)}: ${first.left.message}`
+        yield* Effect.logWarning(`The network ${version.slice(0, 12)} cannot be run: ${first.left.message}`)
+        const standingIn =
+          (ask: Ask, standIn: StandIn): Ask =>
+          (some) =>
+            Effect.map(ask(some), (answers) => inPlace(answers, standIn, why))
+        const byBaseline = standingIn(byLinear("active"), "baseline")
+        if (previous === null) return yield* byBaseline(questions)
+        const byPrevious = standingIn((some) => networks.answer(previous, some), "previous")
+        const second = yield* Effect.either(shared(previous, questions, byPrevious, byBaseline))
+        return Either.isRight(second) ? second.right : yield* byBaseline(questions)
+      })
 
   const answersOf = (given: ReadonlyArray<NetworkAnswer>) => given.map(({ answer }) => answer)
 
@@ -100,20 +120,23 @@ export const makeNetworkVoting = (parts: {
     /** A round's questions. */
     voting: ((questions, model: ModelChoice) =>
       once(questions, () => {
-        const timeFrame = timeFrameOf(questions)
-        if (model === "active") return Effect.map(serving(questions), answersOf)
-        if (model !== "previous") {
+        if (model !== "active" && model !== "previous") {
           return deployed().manifests.has(model)
             ? Effect.map(networks.answer(model, questions), answersOf)
             : linear(questions, model)
         }
-        if (timeFrame === undefined || champion(deployed(), timeFrame) === undefined) {
-          return linear(questions, "previous")
-        }
+        const timeFrame = timeFrameOf(questions)
+        const votes = timeFrame === undefined ? undefined : champion(deployed(), timeFrame)
+        if (timeFrame === undefined || votes === undefined) return linear(questions, model)
+        const version = votes.manifest.digest
         const before = beforeChampion(deployed(), timeFrame)
-        return before === null
-          ? linear(questions, "active")
-          : Effect.map(networks.answer(before, questions), answersOf)
+        const byActive = byLinear("active")
+        const byBefore: Ask =
+          before === null
+            ? byActive
+            : (own) => shared(before, own, (some) => networks.answer(before, some), byActive)
+        const own = model === "active" ? orStandIn(version, before) : byBefore
+        return Effect.map(shared(version, questions, own, byLinear(model)), answersOf)
       })) as Answering,
 
     /** The answers of a model by its name. A model that had learned from what came after an as-of says nothing of it. */
@@ -130,23 +153,22 @@ export const makeNetworkVoting = (parts: {
           const why = `there is no ${model} for bars of ${timeFrame}: train one, or ask for another`
           return Effect.succeed(withoutClasses(all(questions, why)))
         }
-        const votes = model === "serving" ? champion(deployed(), timeFrame) : undefined
-        const since = (network ?? votes ?? linearActive())?.since ?? 0
-        const isLate = ({ asOf }: Question) => asOf < since
-        const asked = questions.filter((question) => !isLate(question))
-        const answer = () => {
-          if (asked.length === 0) return Effect.succeed([])
-          if (network !== undefined) return orStandIn(network.version, network.previous, asked)
-          return model === "serving" ? serving(asked) : Effect.map(linear(asked, "active"), withoutClasses)
+        const unlessLate =
+          (since: number, ask: Ask): Ask =>
+          (of) => {
+            const why = `the ${model} model has learned from bars up to ${new Date(since).toISOString()}, after the as-of`
+            const none: Ask = (late) => Effect.succeed(withoutClasses(all(late, why)))
+            return divided(of, ({ asOf }) => asOf >= since, ask, none)
+          }
+        const linearly = unlessLate(linearActive()?.since ?? 0, byLinear("active"))
+        if (network !== undefined) {
+          return unlessLate(network.since, orStandIn(network.version, network.previous))(questions)
         }
-        const why = `the ${model} model has learned from bars up to ${new Date(since).toISOString()}, after the as-of`
-        return Effect.map(answer(), (answers) => {
-          let next = 0
-          return questions.map((question) => {
-            if (!isLate(question)) return answers[next++] as NetworkAnswer
-            return { answer: abstain(question, why), classes: null }
-          })
-        })
+        const votes = model === "serving" ? champion(deployed(), timeFrame) : undefined
+        if (votes === undefined) return linearly(questions)
+        const { manifest, since } = votes
+        const own = unlessLate(since, orStandIn(manifest.digest, beforeChampion(deployed(), timeFrame)))
+        return shared(manifest.digest, questions, own, linearly)
       })
   }
 }

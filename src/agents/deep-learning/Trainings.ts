@@ -3,34 +3,31 @@
  *
  * A network is deployed under its own name whenever the model manager takes it. It votes in the place of the linear
  * forecaster only after it was shown to be better on what was held out: the 95% intervals of its loss differences to the
- * linear forecaster and to the base rate lie below zero, and no network that votes already does better on the same rows.
+ * linear forecaster and to the base rate lie below zero, and no network that votes already does better (`NetworkContest.ts`).
  * On matured outcomes calibrators are learned again, and a network that has become worse than what voted before it, or
- * than the base rate by more than is allowed, votes no longer.
+ * than the base rate by more than is allowed, votes no longer; nor does one that can answer nothing that is asked here.
  *
  * What can go wrong: everything that can go wrong with a training; what serves serves on.
+ * Invariant: a review is about what served when it began. Where something else serves by its end, it changes nothing.
  */
 import { Effect, Either } from "effect"
-import { logLosses } from "../../learning/evaluation/ClassMetrics.ts"
-import { mean } from "../../learning/evaluation/Scoring.ts"
-import { sides } from "../../learning/ScoreCalibrator.ts"
 import type { BarSeries } from "../../market/BarSeries.ts"
 import { ArtefactRefused, NotReady } from "../../protocols/errors.ts"
 import type { Deployment } from "../../protocols/Model.ts"
 import type { NetworkModel, TrainingEvent } from "../../protocols/Prediction.ts"
 import { type TimeFrame, toMs } from "../../protocols/TimeFrame.ts"
-import { truncateReason } from "../../protocols/wire/Ids.ts"
 import { sha256 } from "../../protocols/wire/Json.ts"
 import type * as ChildProcess from "../../runtime/ChildProcess.ts"
 import type { Settings } from "../Settings.ts"
-import { runRowsOf } from "../training/evaluateModel.ts"
-import { checkModel } from "../training/ModelFile.ts"
 import { barsBeforeOf, type ModelInput } from "../training/ModelInput.ts"
-import { loadModel, startModelRun } from "../training/ModelRun.ts"
-import { questionBarsBefore } from "../training/QuestionRows.ts"
+import { startModelRun } from "../training/ModelRun.ts"
+import { type QuestionRows, questionBarsBefore } from "../training/QuestionRows.ts"
+import type { EnterTraining } from "../training/trainingTrial.ts"
 import type { Voter } from "../voter/Addition.ts"
-import type { Fitted } from "../voter/Learner.ts"
+import { makeDeployments, tooLate } from "../voter/Deployments.ts"
 import type { DeepState } from "./DeepLearner.ts"
 import {
+  type Champion,
   champion,
   type Deployed,
   evolveDeployed,
@@ -41,16 +38,18 @@ import {
   servingAlias
 } from "./Deployed.ts"
 import { type Haste, history } from "./history.ts"
+import { whyNotBetter } from "./NetworkContest.ts"
+import { describedBy, whyNothing } from "./NetworkDescription.ts"
 import {
-  askMatured,
   compareMatured,
   maturedRows,
   type Recalibration,
-  type Reviewed,
   recalibratedVersion,
   recalibration,
+  seriesSeenBy,
   whyDismissed
 } from "./review.ts"
+import { answersOfNetwork, reviewedAs } from "./reviewAnswers.ts"
 import {
   type HistoryTrained,
   type TrainingPlace,
@@ -66,11 +65,12 @@ export interface TrainingParts {
   readonly deployed: Deployed
   readonly directory: string
   readonly programs: TrainingPlace["programs"]
+  readonly enter: EnterTraining
 }
 
 type Tell = (event: TrainingEvent) => Effect.Effect<unknown>
 
-export const makeTrainings = ({ deployed, directory, programs, settings, voter }: TrainingParts) => {
+export const makeTrainings = ({ deployed, directory, enter, programs, settings, voter }: TrainingParts) => {
   const { artefacts, context } = voter
   const { costs, models, orchestrator, run } = settings
   const modelHost = {
@@ -83,113 +83,43 @@ export const makeTrainings = ({ deployed, directory, programs, settings, voter }
   /** As-of of the latest try at each network of the feed's time frame. */
   const tried = new Map<NetworkModel, number>()
 
-  /** What was done is known before it comes back from the journal. */
-  const note = (deployment: Deployment) => {
-    deployed.deployments.set(deployment.alias, deployment)
-    return deployment
-  }
+  const followed = () => voter.state().windows.instruments
 
   /** In lock-step the bars wait for it; else others are to be answered meanwhile. */
   const hasteOf = (): Haste => (voter.paceMs() === null ? "asked" : "beside")
 
-  const place = (own: TimeFrame): TrainingPlace => ({
+  const placeOf = (own: TimeFrame): TrainingPlace => ({
     settings,
     context,
     own,
     directory,
     programs,
     haste: hasteOf(),
-    instruments: voter.state().windows.instruments
+    instruments: followed()
   })
 
-  const publish = (fitted: Fitted, parent: string | null) =>
-    Effect.map(artefacts.publish(fitted, parent), (manifest) => {
-      deployed.manifests.set(manifest.digest, manifest)
-      return manifest
-    })
-
-  /** Deploys a network under its own name; false where the model manager refuses it. */
-  const deploy = (fitted: Fitted, since?: number) =>
-    Effect.gen(function* () {
-      const { kind, timeFrame } = fitted.manifest
+  const { activate, deploy, place, publish, vote } = makeDeployments({
+    ...{ voter, manifests: deployed.manifests, deployments: deployed.deployments, servingAlias },
+    aliasOf: (kind, timeFrame) => {
       const model = modelOfKind(kind)
-      if (model === undefined) return false
-      const active = networkDeployment(deployed, model, timeFrame)
-      const { digest, fittedAsOf } = yield* publish(fitted, active?.version ?? null)
-      const why = { since: since ?? fittedAsOf, reason: fitted.reason }
-      return yield* artefacts.activate(networkAlias(model, timeFrame), digest, active ?? null, why).pipe(
-        Effect.map(note),
-        Effect.as(true),
-        Effect.catchTag("ArtefactRefused", (refused) => Effect.as(Effect.logInfo(refused.message), false))
-      )
-    })
+      return model === undefined ? undefined : networkAlias(model, timeFrame)
+    },
+    untilBetter: "the linear forecaster votes until a network does better"
+  })
 
-  const vote = (timeFrame: TimeFrame, version: string, since: number, reason: string) =>
-    Effect.map(
-      artefacts.activate(
-        servingAlias(timeFrame),
-        version,
-        deployed.deployments.get(servingAlias(timeFrame)) ?? null,
-        { since, reason: truncateReason(reason) }
-      ),
-      note
-    )
+  const seenBy = (version: string) => Effect.flatMap(artefacts.fetch(version), reviewedAs)
 
-  /** How a version sees bars, and how many rows of them at a time. */
-  const reviewedAs = (artefact: Uint8Array): Either.Either<Omit<Reviewed, "ask">, ArtefactRefused> =>
-    Either.gen(function* () {
-      const refused = (reason: string) => new ArtefactRefused({ digest: sha256(artefact), reason })
-      const { input, trained } = yield* Either.mapLeft(checkModel(artefact), refused)
-      if (input === undefined) return yield* Either.left(refused("it cannot see bars"))
-      return { input, rowsMax: runRowsOf({ trained }) }
-    })
+  const answersOf = (child: ChildProcess.Child, version: string, rows: QuestionRows) =>
+    Effect.flatMap(artefacts.fetch(version), (artefact) => answersOfNetwork(child, artefact, rows))
 
-  /** What a version says of rows that have matured, in a process that answers nobody else. */
-  const answersOf = (child: ChildProcess.Child, version: string, rows: Parameters<typeof askMatured>[1]) =>
+  /** Why a new network is not to vote in the place of one that does; undefined where it may. */
+  const whyNotPromote = (trained: HistoryTrained) =>
     Effect.gen(function* () {
-      const bytes = yield* artefacts.fetch(version)
-      const seen = yield* reviewedAs(bytes)
-      const ask = yield* loadModel(child, { bytes, path: version.slice(0, 12) })
-      return yield* askMatured({ ...seen, ask }, rows)
-    })
-
-  const inputOf = (version: string) =>
-    Effect.map(Effect.flatMap(artefacts.fetch(version), reviewedAs), ({ input }) => input)
-
-  /** Whether the network that votes does better on the rows that were held out from a new one. */
-  const isOutdone = (trained: HistoryTrained) =>
-    Effect.gen(function* () {
-      const { horizonBars, timeFrame } = trained.manifest
-      const votes = champion(deployed, timeFrame)
-      if (votes === undefined || trained.logLoss === null) return false
-      const version = votes.manifest.digest
-      const { from, instruments } = trained.heldOut
-      const barsBefore = barsBeforeOf(yield* inputOf(version))
-      const rows = yield* maturedRows(instruments, from - 1, { barsBefore, horizonBars, costs })
-      const child = startModelRun(modelHost)
-      const { probabilities } = yield* Effect.scoped(
-        Effect.flatMap(child, (one) => answersOf(one, version, rows))
-      )
-      const losses = logLosses(Float64Array.from(probabilities), rows.label, sides.length)
-      return Either.isRight(losses) && mean(losses.right) <= trained.logLoss
-    })
-
-  const promote = (trained: HistoryTrained, version: string) =>
-    Effect.gen(function* () {
-      const { fittedAsOf, timeFrame } = trained.manifest
-      if (!trained.isBetter || (yield* isOutdone(trained))) return false
-      const linear = voter.active()
-      const isOwnFrame = linear?.alias.endsWith(`/${timeFrame}`) === true
-      if (isOwnFrame && deployed.deployments.get(servingAlias(timeFrame)) === undefined) {
-        yield* vote(
-          timeFrame,
-          linear.version,
-          linear.since,
-          "the linear forecaster votes until a network does better"
-        )
-      }
-      yield* vote(timeFrame, version, fittedAsOf, trained.reason)
-      return true
+      const votes = champion(deployed, trained.manifest.timeFrame)
+      if (votes === undefined) return undefined
+      const artefact = yield* artefacts.fetch(votes.deployment.version)
+      const name = `the ${modelOfKind(votes.manifest.kind)} that votes`
+      return yield* whyNotBetter(trained, { artefact, name }, { costs, modelHost, followed: followed() })
     })
 
   /** Nothing comes between the beginning and what ends it: an interruption there would keep all others from beginning. */
@@ -207,13 +137,12 @@ export const makeTrainings = ({ deployed, directory, programs, settings, voter }
       }),
       () =>
         Effect.gen(function* () {
-          const trained = yield* trainOnHistory(place(own), request, tell)
-          const isDeployed = yield* deploy(trained)
-          const version = sha256(trained.artefact)
-          const isServing = isDeployed && (yield* promote(trained, version))
-          yield* Effect.logInfo(`The ${request.model} of ${request.timeFrame}: ${trained.reason}`)
+          const trained = yield* trainOnHistory(placeOf(own), request, tell)
+          yield* enter(trained, trained.heldOut.from)
+          const placed = yield* place(trained, trained.isBetter, whyNotPromote(trained))
+          yield* Effect.logInfo(`The ${request.model} of ${request.timeFrame}: ${placed.reason}`)
           const { metrics } = trained.manifest
-          yield* tell({ _tag: "Trained", version, metrics, isDeployed, isServing, reason: trained.reason })
+          yield* tell({ _tag: "Trained", version: sha256(trained.artefact), metrics, ...placed })
         }),
       () =>
         Effect.sync(() => {
@@ -229,7 +158,7 @@ export const makeTrainings = ({ deployed, directory, programs, settings, voter }
 
   /** The latest bars that questions of a review are made of, and what the models that it asks see before them. */
   const reviewBars = (own: TimeFrame, timeFrame: TimeFrame, asOf: number, barsBefore: number) => {
-    const { instruments } = voter.state().windows
+    const instruments = followed()
     const count = Math.ceil(reviewRowsMax / Math.max(1, instruments.length)) + barsBefore + 1
     return Effect.forEach(instruments, (instrument) =>
       history(context, { instrument, own, timeFrame, asOf }, count, hasteOf())
@@ -239,11 +168,14 @@ export const makeTrainings = ({ deployed, directory, programs, settings, voter }
   const barsBeforeAll = (inputs: ReadonlyArray<ModelInput>): number =>
     inputs.reduce((most, input) => Math.max(most, barsBeforeOf(input)), questionBarsBefore)
 
-  const rowsSince = (series: ReadonlyArray<BarSeries>, since: number, ...inputs: ReadonlyArray<ModelInput>) =>
-    maturedRows(series, since, {
-      barsBefore: barsBeforeAll(inputs),
-      horizonBars: orchestrator.horizonBars,
-      costs
+  /** What has matured since an instant, of what all of some versions can be asked about. */
+  const rowsSince = (series: ReadonlyArray<BarSeries>, since: number, ...versions: ReadonlyArray<string>) =>
+    Effect.gen(function* () {
+      const seen = yield* Effect.forEach(versions, seenBy)
+      const refused = (reason: string) => new ArtefactRefused({ digest: versions[0] ?? "", reason })
+      const asked = yield* Either.mapLeft(seriesSeenBy(series, seen), refused)
+      const barsBefore = barsBeforeAll(seen.map(({ input }) => input))
+      return yield* maturedRows(asked, since, { barsBefore, horizonBars: orchestrator.horizonBars, costs })
     })
 
   /** A network with a calibrator that was learned from what has matured since it was trained. */
@@ -258,7 +190,7 @@ export const makeTrainings = ({ deployed, directory, programs, settings, voter }
       const manifest = deployed.manifests.get(version)
       if (manifest === undefined) return
       const since = learnedToOf(deployment)
-      const rows = yield* rowsSince(series, since, yield* inputOf(version))
+      const rows = yield* rowsSince(series, since, version)
       if (rows.rows === 0) return
       const better: Recalibration | undefined = yield* recalibration(
         yield* answersOf(child, version, rows),
@@ -268,12 +200,55 @@ export const makeTrainings = ({ deployed, directory, programs, settings, voter }
       const before = { artefact: yield* artefacts.fetch(version), manifest }
       const fitted = recalibratedVersion(before, better, { since, asOf })
       if (fitted === undefined) return
+      if (deployed.deployments.get(alias)?.version !== version) return yield* tooLate(alias)
       const next = yield* publish(fitted, version)
-      const why = { since: asOf, reason: fitted.reason }
-      yield* Effect.map(artefacts.activate(alias, next.digest, deployment, why), note)
+      yield* activate(alias, next.digest, deployment, { since: asOf, reason: fitted.reason })
     })
 
-  /** The network that votes, beside what voted before it; it goes where it has become worse. */
+  /** What votes beside what voted before it, since it votes; undefined where too little has matured. */
+  const beside = (
+    child: ChildProcess.Child,
+    series: ReadonlyArray<BarSeries>,
+    { deployment, manifest: { digest } }: Champion,
+    before: string
+  ) =>
+    Effect.gen(function* () {
+      // Of its calibrators only the latest may have seen some of these rows.
+      const rows = yield* rowsSince(series, deployment.since, digest, before)
+      if (rows.rows === 0) return undefined
+      return yield* compareMatured(
+        yield* answersOf(child, digest, rows),
+        yield* answersOf(child, before, rows),
+        rows,
+        { horizonBars: orchestrator.horizonBars, seed: run.seed }
+      )
+    })
+
+  /** Why what votes has done worse than it may; undefined where it has not, or too little has matured. */
+  const whyWorse = (
+    child: ChildProcess.Child,
+    series: ReadonlyArray<BarSeries>,
+    votes: Champion,
+    linear: string
+  ) =>
+    Effect.gen(function* () {
+      const before = votes.deployment.previous ?? linear
+      const besideLinear = beside(child, series, votes, linear)
+      const compared = yield* before === linear
+        ? besideLinear
+        : Effect.catchAll(beside(child, series, votes, before), ({ message }) =>
+            Effect.zipRight(
+              Effect.logWarning(`What voted before could not be asked: ${message}`),
+              besideLinear
+            )
+          )
+      return compared === undefined ? undefined : whyDismissed(compared, models.rollbackThreshold)
+    })
+
+  /**
+   * The network that votes goes where it can answer nothing any more, or has become worse than what voted before it: than the
+   * linear forecaster of now where that cannot be asked about the same.
+   */
   const judgeChampion = (
     child: ChildProcess.Child,
     series: ReadonlyArray<BarSeries>,
@@ -284,23 +259,17 @@ export const makeTrainings = ({ deployed, directory, programs, settings, voter }
       const votes = champion(deployed, timeFrame)
       const linear = voter.active()
       if (votes === undefined || linear === null) return
-      // Since it votes, beside what voted before: of its calibrators only the latest may have seen some of these rows.
-      const { previous, since } = votes.deployment
+      const { deployment } = votes
       const version = votes.manifest.digest
-      const before = previous ?? linear.version
-      const rows = yield* rowsSince(series, since, yield* inputOf(version), yield* inputOf(before))
-      if (rows.rows === 0) return
-      const compared = yield* compareMatured(
-        yield* answersOf(child, version, rows),
-        yield* answersOf(child, before, rows),
-        rows,
-        { horizonBars: orchestrator.horizonBars, seed: run.seed }
-      )
-      if (compared === undefined) return
-      const reason = whyDismissed(compared, models.rollbackThreshold)
+      const refused = (reason: string) => new ArtefactRefused({ digest: version, reason })
+      const described = yield* Either.mapLeft(describedBy(yield* artefacts.fetch(version)), refused)
+      const reason =
+        whyNothing(described, { horizonBars: orchestrator.horizonBars, timeFrame }, followed()) ??
+        (yield* whyWorse(child, series, votes, linear.version))
       if (reason === undefined) return
+      if (champion(deployed, timeFrame)?.manifest.digest !== version) return yield* tooLate(deployment.alias)
       yield* Effect.logWarning(`The network ${version.slice(0, 12)} votes no longer: ${reason}`)
-      yield* vote(timeFrame, linear.version, asOf, reason)
+      yield* vote(timeFrame, linear.version, deployment, { since: asOf, reason })
     })
 
   /** What keeps one from being looked at keeps no other. */
@@ -326,9 +295,9 @@ export const makeTrainings = ({ deployed, directory, programs, settings, voter }
               ({ version }) => deployed.manifests.get(version)?.timeFrame === own
             )
             if (ours.length === 0) return
-            const inputs = yield* Effect.forEach(ours, ({ version }) => Effect.option(inputOf(version)))
+            const seen = yield* Effect.forEach(ours, ({ version }) => Effect.option(seenBy(version)))
             const barsBefore = barsBeforeAll(
-              inputs.flatMap((input) => (input._tag === "Some" ? [input.value] : []))
+              seen.flatMap((one) => (one._tag === "Some" ? [one.value.input] : []))
             )
             const series = yield* reviewBars(own, own, asOf, barsBefore)
             const child = yield* startModelRun(modelHost)

@@ -52,13 +52,36 @@ export const maturedRows = (
 /** A model as the review asks it. */
 export interface Reviewed {
   readonly input: ModelInput
+  /** The instruments that it looks at together, in its order; null where it looks at one by itself. */
+  readonly together: ReadonlyArray<string> | null
   readonly ask: AskModel
   /** Rows of one run. */
   readonly rowsMax: number
 }
 
-/** What a model says of rows. */
-export const askMatured = ({ ask, input, rowsMax }: Reviewed, rows: QuestionRows) =>
+/**
+ * The series that all of some models can be asked about: those that are looked at together where one of them does so, else
+ * all. The left says why there are none, as the end of a sentence.
+ */
+export const seriesSeenBy = (
+  all: ReadonlyArray<BarSeries>,
+  models: ReadonlyArray<Pick<Reviewed, "together">>
+): Either.Either<ReadonlyArray<BarSeries>, string> => {
+  const [panel, ...others] = models.flatMap(({ together }) => (together === null ? [] : [together]))
+  if (panel === undefined) return Either.right(all)
+  if (others.some((other) => other.join() !== panel.join())) {
+    return Either.left("it does not look at the same instruments as what it is compared with")
+  }
+  const found = panel.flatMap((id) => all.filter(({ instrument }) => instrument.id === id))
+  return found.length === panel.length
+    ? Either.right(found)
+    : Either.left(
+        `it looks at ${panel.length} instruments together, of which ${found.length} are followed here`
+      )
+}
+
+/** What a model says of rows; where it looks at several instruments together they are of these, in its order. */
+export const askMatured = ({ ask, input, rowsMax }: Omit<Reviewed, "together">, rows: QuestionRows) =>
   Effect.gen(function* () {
     const fill = yield* yield* stepwise(inputsOf(input, rows.instruments))
     return yield* askRows(ask, rows, inputSchema(input).names.length, fill, rowsMax)

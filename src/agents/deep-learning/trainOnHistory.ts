@@ -40,8 +40,6 @@ export interface TrainingPlace {
 export interface HistoryTrained extends Fitted {
   /** Whether the 95% intervals of its loss differences to both exclude zero. */
   readonly isBetter: boolean
-  /** Mean log loss on what was held out. */
-  readonly logLoss: number | null
   readonly heldOut: { readonly instruments: ReadonlyArray<BarSeries>; readonly from: number }
 }
 
@@ -56,7 +54,7 @@ export const trainOnHistory = (
       Math.floor(trainerBarsMax / instruments.length)
     )
     const series = yield* Effect.forEach(instruments, (instrument) =>
-      history(context, { instrument, own, timeFrame, asOf }, count, haste)
+      history(context, { instrument, own, timeFrame, asOf, corrected: true }, count, haste)
     )
     const folder = join(directory, "training", `${model}-${timeFrame}`)
     const { artefact, made } = yield* trainInProcess(

@@ -58,8 +58,6 @@ export interface PolicyEvaluatorHeader extends BarsHeader {
 export interface Made extends Omit<Fitted, "artefact"> {
   /** Whether the 95% intervals of its loss differences to both exclude zero. */
   readonly isBetter: boolean
-  /** Mean log loss on what was held out. */
-  readonly logLoss: number | null
   readonly heldOutFrom: number
 }
 

@@ -108,7 +108,6 @@ export const trainOnBars = (
       manifest,
       reason: truncateReason(`trained on ${manifest.data.rows} rows; ${promotion.verdict}`),
       isBetter: promotion.isBetter,
-      logLoss: description.metrics.find(({ name }) => name === "log-loss")?.value ?? null,
       heldOutFrom: description.data.heldOutFrom
     }
     return { made, artefact }

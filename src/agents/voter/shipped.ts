@@ -1,16 +1,14 @@
 /**
  * Models that came with the program: they serve from the first bar on, until something has been learned from what is seen.
  *
- * What can go wrong: a file that is damaged or no model, or one that looks at several instruments together, which nobody
- * asks here; it is left out, with a line in the log, and so is what is of another time frame or horizon, silently.
+ * What can go wrong: a file that is damaged or no model; it is left out, with a line in the log, and so is what is of another
+ * time frame or horizon, silently.
  */
 import { existsSync, readdirSync } from "node:fs"
 import { join, resolve } from "node:path"
 import { Effect, Either } from "effect"
 import { type TimeFrame, toMs } from "../../protocols/TimeFrame.ts"
-import { ModelFileUnfit } from "../training/errors.ts"
 import { type ModelFile, readModelFile } from "../training/ModelFile.ts"
-import { looksAtAll, looksAtAllUnserved } from "../training/ModelInput.ts"
 import { networkManifestOf } from "../training/networkManifest.ts"
 import type { Fitted } from "./Learner.ts"
 import { readOwnManifest } from "./ownManifest.ts"
@@ -26,11 +24,6 @@ export const fittedOf = (model: ModelFile): Fitted | undefined => {
       : networkManifestOf(model, trained, trained.data.knownTo)
   return manifest === undefined ? undefined : { artefact: bytes, manifest, reason: "came with the program" }
 }
-
-const checkServed = (model: ModelFile): Effect.Effect<ModelFile, ModelFileUnfit> =>
-  model.input !== undefined && looksAtAll(model.input)
-    ? new ModelFileUnfit({ path: model.path, reason: looksAtAllUnserved })
-    : Effect.succeed(model)
 
 /** Those of a folder that are of a time frame and a horizon; the folder is taken relative to the program's. */
 export const shippedModels = (
@@ -52,7 +45,7 @@ export const shippedModels = (
     const names = listed.right.filter((name) => name.endsWith(".onnx"))
     const found: Array<Fitted> = []
     for (const name of names.sort().slice(0, filesMax)) {
-      const model = yield* Effect.either(Effect.flatMap(readModelFile(join(folder, name)), checkServed))
+      const model = yield* Effect.either(readModelFile(join(folder, name)))
       if (Either.isLeft(model)) {
         yield* Effect.logWarning(model.left.message)
         continue

@@ -3,9 +3,9 @@
  *
  * The incremental form is the definition: push a bar, get every indicator at it. The batch form is its fold.
  * NaN is a value that is not there: during the look-back (`lookbackBars`), and, for money flow and on-balance
- * volume, throughout a series without volume.
+ * volume, throughout a series without volume and at a bar that has none, behind which the two begin anew.
  *
- * What can go wrong: a bar with a number that is not finite, and columns of unequal length, are thrown.
+ * What can go wrong: a bar with a price or a volume that is not finite, and columns of unequal length, are thrown.
  * Invariants: indicators of a truncated history equal those of the whole one at the same bar. What is smoothed
  * exponentially (and, in the last digits, every running sum) remembers where the history began.
  */
@@ -57,7 +57,7 @@ export const indicatorNames = Object.keys(lookbackBars) as ReadonlyArray<Indicat
 export type IndicatorValues = Readonly<Record<IndicatorName, number>>
 
 export interface IndicatorStream {
-  /** Takes the next bar, prices in any one unit; the volume is not looked at in a series that has none. */
+  /** Takes the next bar, prices in any one unit; the volume, NaN where it has none, is not looked at in a series without. */
   readonly push: (high: number, low: number, close: number, volume: number) => IndicatorValues
 }
 
@@ -74,8 +74,8 @@ export const makeIndicatorStream = (hasVolume: boolean): IndicatorStream => {
   const stoch = stochastic(14, 3, 3)
   const willr = williamsR(14)
   const cci = commodityChannelIndex(20)
-  const mfi = moneyFlowIndex(14)
-  const obv = onBalanceVolume()
+  let mfi = moneyFlowIndex(14)
+  let obv = onBalanceVolume()
   const roc = rateOfChange(10)
   const mom = momentum(10)
   const deviation = standardDeviation(20)
@@ -86,8 +86,15 @@ export const makeIndicatorStream = (hasVolume: boolean): IndicatorStream => {
   return {
     push: (high, low, close, volume) => {
       const isFinite = Number.isFinite(high) && Number.isFinite(low) && Number.isFinite(close)
-      if (!isFinite || (hasVolume && !Number.isFinite(volume))) throw new BarNotFinite({ bar: bars })
+      if (!isFinite || (hasVolume && Math.abs(volume) === Number.POSITIVE_INFINITY)) {
+        throw new BarNotFinite({ bar: bars })
+      }
       bars++
+      const isTold = hasVolume && !Number.isNaN(volume)
+      if (hasVolume && !isTold) {
+        mfi = moneyFlowIndex(14)
+        obv = onBalanceVolume()
+      }
       const { histogram, macd: line, signal } = macd(close)
       const { lower, middle, upper } = bands(close)
       const { adx, minus, plus } = direction(high, low, close)
@@ -113,8 +120,8 @@ export const makeIndicatorStream = (hasVolume: boolean): IndicatorStream => {
         stoch_slowd_3: slowD,
         willr14: willr(high, low, close),
         cci20: cci(high, low, close),
-        mfi14: hasVolume ? mfi(high, low, close, volume) : Number.NaN,
-        obv: hasVolume ? obv(close, volume) : Number.NaN,
+        mfi14: isTold ? mfi(high, low, close, volume) : Number.NaN,
+        obv: isTold ? obv(close, volume) : Number.NaN,
         roc10: roc(close),
         mom10: mom(close),
         stddev20: deviation(close),

@@ -10,8 +10,10 @@ import {
   encodeWindows,
   evolveWindows,
   seriesOf,
+  windowBars,
   windowSeries
 } from "../../../src/agents/deep-learning/BarWindows.ts"
+import { barAt } from "../../../src/market/BarSeries.ts"
 import type { Bar, BarsEvent } from "../../../src/protocols/Bar.ts"
 import type { Instrument } from "../../../src/protocols/Instrument.ts"
 import { TimeFrame } from "../../../src/protocols/TimeFrame.ts"
@@ -135,16 +137,22 @@ describe("the latest bars", () => {
     expect(series?.volume).toBeNull()
   })
 
-  it("have no volumes where one of them has none, and have them again when that one is out of sight", () => {
-    const volumes = [5, null, 7, 8]
+  it("have each its own volume, NaN where it has none, and no volumes where none of them has one", () => {
+    const volumes = [null, null, 7, null, 8]
     const bars = volumes.map((volume, i) => barOf(alpha, i, { open: 1, close: 2, volume }))
     const state = fold([opened([alpha]), ...bars.map((bar, i) => closed(i, [bar]))])
-    const last = (bars.at(-1) as Bar).closeTime
-    const volumeOf = (held: number) => windowSeries(state, alpha.id, timeFrame, last, held)?.volume
-    expect(volumeOf(2)).toEqual(Float64Array.of(7, 8))
-    expect(volumeOf(3)).toBeNull()
-    expect(seriesOf(alpha, timeFrame, bars).volume).toBeNull()
-    expect(seriesOf(alpha, timeFrame, bars.slice(2)).volume).toEqual(Float64Array.of(7, 8))
+    const columnOf = (from: number, to: number) => {
+      const some = bars.slice(from, to)
+      const { volume } = seriesOf(alpha, timeFrame, some)
+      const { closeTime } = some.at(-1) as Bar
+      expect(windowSeries(state, alpha.id, timeFrame, closeTime, to - from)?.volume).toEqual(volume)
+      return volume
+    }
+    expect(columnOf(0, 5)).toEqual(Float64Array.of(Number.NaN, Number.NaN, 7, Number.NaN, 8))
+    expect(columnOf(2, 3)).toEqual(Float64Array.of(7))
+    expect(columnOf(0, 2)).toBeNull()
+    const series = seriesOf(alpha, timeFrame, bars)
+    expect(bars.map((_, i) => barAt(series, i, "any").volume)).toEqual(volumes)
   })
 
   it("are none of an instrument that is not listed or has no bars, and at no time at which no bar closed", () => {
@@ -181,5 +189,51 @@ describe("the latest bars", () => {
       )
     }
     expect(windowSeries(state, listed.id, daily, Date.parse("2018-11-24"), 1)).toBeUndefined()
+  })
+})
+
+describe("the bars of a stretch of time", () => {
+  const closing = (state: BarWindows, from: number, to: number, { calendar, id }: Instrument = bravo) =>
+    windowBars(state, { calendar, id }, timeFrame, from, to)
+
+  it("are those that closed in it as they came, whatever has come since, as far back as they are held", () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: count }),
+        fc.nat(count - 1),
+        fc.nat(count - 1),
+        (seen, one, other) => {
+          const [from, to] = [asOfAt(Math.min(one, other)), asOfAt(Math.max(one, other))]
+          const bars = barsOf(bravo).slice(0, seen)
+          const found = closing(having(seen), from, to)
+          if (found === undefined) {
+            expect(from).toBeLessThan(asOfAt(seen - barsKept))
+            return
+          }
+          const isIn = ({ closeTime }: Bar) => closeTime >= from && closeTime <= to
+          const asTheyCame = bars.filter(isIn).map((bar, i) => {
+            const { sequence, source } = found[i] as Bar
+            return { ...bar, sequence, source }
+          })
+          expect(found).toEqual(asTheyCame)
+        }
+      ),
+      { numRuns: 60 }
+    )
+  })
+
+  it("are not given where some of them may have been let go, and are none of what has never been there", () => {
+    expect(closing(having(count), asOfAt(0), asOfAt(count - 1))).toBeUndefined()
+    expect(closing(having(count), asOfAt(count - barsKept), asOfAt(count - 1))?.length).toBe(barsKept)
+    expect(closing(having(barsKept - 1), 0, asOfAt(count))?.length).toBe(barsKept - 1)
+    expect(closing(having(50), asOfAt(60), asOfAt(70))).toEqual([])
+    expect(closing(having(50), 0, asOfAt(70), instrumentOf("OTHER"))).toEqual([])
+  })
+
+  it("say where there is no volume, of each by itself", () => {
+    const volumes = [5, null, 7]
+    const all = volumes.map((volume, i) => closed(i, [barOf(bravo, i, { open: 1, close: 2, volume })]))
+    const found = closing(fold([opened([bravo]), ...all]), 0, asOfAt(2))
+    expect(found?.map(({ volume }) => volume)).toEqual(volumes)
   })
 })

@@ -3,11 +3,13 @@ import { Effect, Either, Schema } from "effect"
 import fc from "fast-check"
 import {
   barsNeededFor,
-  descriptionOf,
   makeNetworkAnswering,
-  type NetworkDescription,
   rowOf
 } from "../../../src/agents/deep-learning/NetworkAnswers.ts"
+import {
+  descriptionOf,
+  type NetworkDescription
+} from "../../../src/agents/deep-learning/NetworkDescription.ts"
 import {
   type Asked,
   type Row,
@@ -16,15 +18,16 @@ import {
 } from "../../../src/agents/model-host/RowRuns.ts"
 import { emitTrained } from "../../../src/agents/training/emitTrained.ts"
 import { checkModel } from "../../../src/agents/training/ModelFile.ts"
-import { inputSchema, type ModelInput } from "../../../src/agents/training/ModelInput.ts"
+import { inputSchema, inputsOf, type ModelInput } from "../../../src/agents/training/ModelInput.ts"
 import { trainedModelMetadata } from "../../../src/agents/training/TrainedModel.ts"
 import { emitLinear } from "../../../src/learning/LinearOpinion.ts"
 import { networkManifest } from "../../../src/learning/NetworkOpinion.ts"
+import { runThrough } from "../../../src/learning/steps.ts"
 import { trainingDefaults } from "../../../src/learning/training/TrainingSpec.ts"
 import { trmEpochsDefaults } from "../../../src/learning/trm/TrmEpochsSpec.ts"
 import { trmManifest } from "../../../src/learning/trm/TrmOpinion.ts"
 import { strategyTrm, type TrmSpec } from "../../../src/learning/trm/TrmSpec.ts"
-import type { BarSeries } from "../../../src/market/BarSeries.ts"
+import { type BarSeries, barAt } from "../../../src/market/BarSeries.ts"
 import { featureSchema, featuresAt, windowCloses } from "../../../src/market/Features.ts"
 import { ArtefactRefused } from "../../../src/protocols/errors.ts"
 import type { Opinion, Question } from "../../../src/protocols/Opinion.ts"
@@ -36,8 +39,8 @@ import { ChildFailed } from "../../../src/runtime/errors.ts"
 import { runOnnx } from "../../learning/onnx/runOnnx.ts"
 import { askOnnx, randomCalibrator } from "../../learning/opinions.ts"
 import { digest } from "../orchestrator/inputs.ts"
-import { cut, simulatedSeries, timeFrame } from "../training/bars.ts"
-import { artefactOf, artefactOfAll, input, trained } from "../training/models.ts"
+import { cut, keep, simulatedSeries, timeFrame } from "../training/bars.ts"
+import { artefactOf, artefactOfAll, input, inputOfAll, trained, trainedOnAll } from "../training/models.ts"
 
 const bars = 400
 const [alpha, bravo] = simulatedSeries({ bars, instruments: 2, seed: 17 }) as readonly [BarSeries, BarSeries]
@@ -46,6 +49,7 @@ const horizonBars = 4
 const description: NetworkDescription = {
   kind: "network-mlp",
   input,
+  together: null,
   timeFrame,
   horizonBars,
   more: [],
@@ -182,8 +186,14 @@ describe("the row of a question", () => {
 const network = artefactOf()
 const version = sha256(network)
 
-/** Rows through the real artefact, and what was run. */
-const answeringOf = (artefacts: Readonly<Record<string, Uint8Array>> = { [version]: network }) => {
+/** For networks that look at an instrument by itself. */
+const noOthers = { barsIn: () => Effect.succeed([]), followed: () => [] }
+
+/** Rows through the real artefact, and what was run, where so many series are followed. */
+const answeringOf = (
+  artefacts: Readonly<Record<string, Uint8Array>> = { [version]: network },
+  followed: ReadonlyArray<BarSeries> = [alpha, bravo]
+) => {
   const ran: Array<{ readonly version: string; readonly rows: ReadonlyArray<Row> }> = []
   const fetched: Array<string> = []
   const fetch = (of: string) =>
@@ -212,10 +222,17 @@ const answeringOf = (artefacts: Readonly<Record<string, Uint8Array>> = { [versio
       }),
     seriesOf: ({ asOf, instrument }, count) =>
       Effect.sync(() => {
-        const series = [alpha, bravo].find(({ instrument: { id } }) => id === instrument)
+        const series = followed.find(({ instrument: { id } }) => id === instrument)
         if (series === undefined) return undefined
         return lastOf(series, series.openTime.filter((time) => time + 3_600_000 <= asOf).length, count)
-      })
+      }),
+    barsIn: (id, _, from, to) =>
+      Effect.sync(() => {
+        const series = followed.find(({ instrument }) => instrument.id === id)
+        const own = Array.from(series?.close ?? [], (_, at) => barAt(series as BarSeries, at, "test"))
+        return own.filter(({ closeTime }) => closeTime >= from && closeTime <= to)
+      }),
+    followed: () => followed.map(({ instrument }) => instrument)
   })
   return { answering, ran, fetched }
 }
@@ -230,7 +247,7 @@ describe("the description of a network", () => {
       expect(fetched).toEqual([version])
     }).pipe(Effect.runPromise))
 
-  it("is none of what is no network, does not say how it sees bars, looks at several instruments, or is damaged", () =>
+  it("is none of what is no network, has features that bars do not give, or is damaged", () =>
     Effect.gen(function* () {
       const linear = emitLinear({
         means: new Float64Array(2),
@@ -245,8 +262,7 @@ describe("the description of a network", () => {
         [digest("1")]: network.slice(0, network.length >> 1),
         [digest("2")]: new Uint8Array(),
         [digest("3")]: linear,
-        [digest("4")]: artefactOf({ ...trained, sequence: { ...trained.sequence, length: 6 } }),
-        [digest("5")]: artefactOfAll()
+        [digest("4")]: artefactOf({ ...trained, sequence: { ...trained.sequence, length: 6 } })
       }
       const { answering } = answeringOf(artefacts)
       const reasons: Array<string> = []
@@ -262,11 +278,10 @@ describe("the description of a network", () => {
         reasons.push((errors[0] as ArtefactRefused).reason)
       }
       expect(reasons[0]).toContain("it is no readable ONNX")
-      expect(reasons[2]).toBe("it does not say how it sees bars")
-      expect(reasons[3]).toContain("columns are not 6 bars")
-      expect(reasons[4]).toMatch(
-        /^its features look at several instruments together, which .* a running agent cannot$/
+      expect(reasons[2]).toBe(
+        "its features (one, two) are not made of bars, and a running agent has nothing else to make them of"
       )
+      expect(reasons[3]).toContain("columns are not 6 bars")
       expect((yield* Effect.flip(answering.describe(digest("9"))))._tag).toBe("ChildFailed")
       const checked = Either.getOrThrow(checkModel(linear))
       expect(descriptionOf(checked)).toBeUndefined()
@@ -353,7 +368,8 @@ describe("the answers of a network", () => {
       const answering = makeNetworkAnswering<ChildFailed>({
         fetch: () => Effect.succeed(network),
         run: () => Effect.fail(died),
-        seriesOf: () => Effect.succeed(alpha)
+        seriesOf: () => Effect.succeed(alpha),
+        ...noOthers
       })
       expect(yield* Effect.flip(answering.answer(version, [questionOf(alpha, bars)]))).toBe(died)
     }).pipe(Effect.runPromise))
@@ -364,7 +380,8 @@ describe("the answers of a network", () => {
         makeNetworkAnswering<never>({
           fetch: () => Effect.succeed(network),
           run: () => Effect.succeed(said),
-          seriesOf: () => Effect.succeed(alpha)
+          seriesOf: () => Effect.succeed(alpha),
+          ...noOthers
         }).answer(version, [questionOf(alpha, bars)])
       const said = { probabilities: [0.2, 0.3, 0.5], expectedReturn: 0, spread: 1, more: [] } as const
       expect((yield* answersOf([said]))[0]?.answer._tag).toBe("Opinion")
@@ -375,6 +392,120 @@ describe("the answers of a network", () => {
         [{ ...said, probabilities: [-0.5, 0.5, 1] }]
       ]
       for (const one of odd) expect((yield* answersOf(one))[0]?.answer._tag).toBe("Abstention")
+    }).pipe(Effect.runPromise))
+})
+
+describe("the answers of a network that looks at several instruments together", () => {
+  const ids = [bravo, alpha].map(({ instrument }) => instrument.id)
+  const whole = { ...trainedOnAll, data: { ...trainedOnAll.data, instruments: ids } }
+  const ofAll = artefactOfAll(whole)
+  const all = sha256(ofAll)
+  const gapped = keep(bravo, (bar) => bar % 19 !== 3)
+  const other = {
+    ...cut(alpha, bars),
+    instrument: { ...alpha.instrument, id: "sim:OTHER:spot" as (typeof ids)[number] }
+  }
+  const ask = (questions: ReadonlyArray<Question>, followed: ReadonlyArray<BarSeries>) =>
+    Effect.gen(function* () {
+      const { answering, ran } = answeringOf({ [all]: ofAll }, followed)
+      const given = yield* answering.answer(all, questions)
+      return { answers: given.map(({ answer }) => answer), rows: ran.flatMap(({ rows }) => rows) }
+    })
+  const reasonOf = (question: Question, followed: ReadonlyArray<BarSeries> = [alpha, bravo]) =>
+    Effect.map(ask([question], followed), ({ answers: [answer] }) =>
+      answer?._tag === "Abstention" ? answer.reason : "none"
+    )
+
+  it("see what it was trained on, whatever else is followed and in whatever order", () =>
+    Effect.gen(function* () {
+      const asOfs = [70, 200, 202, 150, 370]
+      const questions = asOfs.flatMap((bar) => [questionOf(alpha, bar), questionOf(gapped, bar)])
+      const { answers, rows } = yield* ask(questions, [other, alpha, gapped])
+      expect(answers.every(({ _tag }) => _tag === "Opinion")).toBe(true)
+      // As `train` and `predict` make them, of the whole file.
+      const fill = Either.getOrThrow(runThrough(inputsOf(inputOfAll, [gapped, alpha])))
+      questions.forEach(({ asOf, instrument }, i) => {
+        const which = ids.indexOf(instrument)
+        const series = [gapped, alpha][which] as BarSeries
+        const features = new Float32Array(inputSchema(inputOfAll).names.length)
+        fill(
+          which,
+          series.openTime.findIndex((time) => time + 3_600_000 === asOf),
+          features,
+          0
+        )
+        expect(rows[i]?.features).toEqual(features)
+      })
+      // The correlation of a gap's as-ofs stands at the mean of the training.
+      const correlation = rows.map(({ features }) => features[17])
+      expect(correlation).toContain(Math.fround(inputOfAll.standIns[7] as number))
+    }).pipe(Effect.runPromise))
+
+  it("follow from bars up to the as-of", () =>
+    Effect.gen(function* () {
+      const questions = [questionOf(alpha, 150), questionOf(bravo, 150)]
+      const { answers } = yield* ask(questions, [alpha, bravo])
+      expect(yield* ask(questions, [cut(alpha, 150), cut(bravo, 150)])).toMatchObject({ answers })
+      const moved = { ...bravo, close: bravo.close.map((close, bar) => (bar < 150 ? close : close * 3)) }
+      expect(yield* ask(questions, [alpha, moved])).toMatchObject({ answers })
+    }).pipe(Effect.runPromise))
+
+  it("are abstentions, each with its reason, where it cannot look at what it learned of", () =>
+    Effect.gen(function* () {
+      const question = questionOf(alpha, 300)
+      expect(yield* reasonOf({ ...question, horizonBars: 7 })).toBe("the model looks 4 bars ahead, not 7")
+      expect(yield* reasonOf({ ...question, timeFrame: TimeFrame.make("4h") })).toBe(
+        "the model is of bars of 1h, not 4h"
+      )
+      expect(yield* reasonOf(questionOf(other, 300), [alpha, bravo, other])).toBe(
+        "the model looks at 2 instruments together, and this one is not among them"
+      )
+      expect(yield* reasonOf(question, [alpha])).toBe(
+        `the model looks at 2 instruments together, and ${bravo.instrument.id} is not followed here`
+      )
+      expect(yield* reasonOf(questionOf(alpha, 64))).toBe("fewer than 65 bars are known at the as-of")
+      const infinite = { ...alpha, high: alpha.high.map((high, bar) => (bar === 298 ? 1e308 : high)) }
+      infinite.close[298] = 1e-5
+      expect(yield* reasonOf(question, [infinite, bravo])).toBe("the feature range-1 is Infinity")
+    }).pipe(Effect.runPromise))
+
+  it("are told of before they are asked, where they would be abstentions whatever the bars are", () =>
+    Effect.gen(function* () {
+      const questions = [
+        questionOf(alpha, 300),
+        questionOf(alpha, 3),
+        questionOf(other, 300),
+        questionOf(alpha, 300, { horizonBars: 7 })
+      ]
+      for (const followed of [[alpha, bravo], [alpha, bravo, other], [alpha]]) {
+        const { answering } = answeringOf({ [all]: ofAll }, followed)
+        const whyNot = yield* answering.whyNot(all)
+        const isTold = questions.map((question) => whyNot(question) !== undefined)
+        const isWhole = followed.includes(bravo)
+        expect(isTold).toEqual([!isWhole, !isWhole, true, true])
+        const given = yield* answering.answer(all, questions)
+        expect(given.map(({ answer }) => answer._tag === "Abstention")).toEqual([!isWhole, true, true, true])
+      }
+    }).pipe(Effect.runPromise))
+
+  it("are abstentions on another calendar than it was trained on", () =>
+    Effect.gen(function* () {
+      const daily = artefactOfAll({ ...whole, sequence: { ...whole.sequence, calendar: "weekdays" } })
+      const { answering } = answeringOf({ [all]: daily })
+      const [given] = yield* answering.answer(all, [questionOf(alpha, 300)])
+      expect(given?.answer).toMatchObject({
+        _tag: "Abstention",
+        reason: `the model was trained on the calendar weekdays, and ${bravo.instrument.id} is on always`
+      })
+    }).pipe(Effect.runPromise))
+
+  it("go by a description that says what it looks at", () =>
+    Effect.gen(function* () {
+      const { answering } = answeringOf({ [all]: ofAll })
+      expect(yield* answering.describe(all)).toMatchObject({
+        input: inputOfAll,
+        together: { panel: { instruments: ids, timeFrame, length: 2 }, calendar: null }
+      })
     }).pipe(Effect.runPromise))
 })
 
@@ -476,7 +607,8 @@ const classified = (artefact: Uint8Array, change: (more: Array<Float32Array>) =>
           }
         })
       }),
-    seriesOf: () => Effect.succeed(alpha)
+    seriesOf: () => Effect.succeed(alpha),
+    ...noOthers
   })
   const questions = [questionOf(alpha, bars), questionOf(alpha, bars, { horizonBars: 7 })]
   return Effect.runPromise(answering.answer(sha256(artefact), questions)).then((answers) => ({

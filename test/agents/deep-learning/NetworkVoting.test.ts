@@ -10,6 +10,7 @@ import {
 import type { NetworkAnswering } from "../../../src/agents/deep-learning/NetworkAnswers.ts"
 import { makeNetworkVoting } from "../../../src/agents/deep-learning/NetworkVoting.ts"
 import type { AnswerError, Answering } from "../../../src/agents/voter/Addition.ts"
+import type { InstrumentId } from "../../../src/protocols/Instrument.ts"
 import type { ModelEvent } from "../../../src/protocols/Model.ts"
 import type { Answer, Question } from "../../../src/protocols/Opinion.ts"
 import { TimeFrame, toMs } from "../../../src/protocols/TimeFrame.ts"
@@ -55,6 +56,8 @@ interface Given {
   /** Versions that cannot be run; "linear" for the linear forecaster. */
   readonly linearSince?: number
   readonly broken?: ReadonlyArray<string>
+  /** Instruments that a version cannot be asked about. */
+  readonly unasked?: Readonly<Record<string, ReadonlyArray<InstrumentId>>>
   readonly known?: Progress.Progress
   readonly reason?: string
 }
@@ -65,13 +68,20 @@ const votingOf = ({
   deployed = noneDeployed(),
   known,
   linearSince = 0,
-  reason = "it says so"
+  reason = "it says so",
+  unasked = {}
 }: Given = {}) => {
   const asked: Array<string> = []
   const said = ({ instrument }: Question, modelVersion: string): Answer =>
     opinion("deep-learning", { instrument, modelVersion, reason })
   const networks: NetworkAnswering<AnswerError> = {
     describe: () => Effect.die("nobody asks"),
+    whyNot: (version) =>
+      broken.includes(version)
+        ? Effect.fail(died)
+        : Effect.succeed(({ instrument }) =>
+            unasked[version]?.includes(instrument) === true ? "it does not look at that" : undefined
+          ),
     answer: (version, of) =>
       Effect.suspend(() => {
         asked.push(version)
@@ -154,6 +164,28 @@ describe("a vote", () => {
     )
   })
 
+  it("is the linear forecaster's on what the network that serves cannot be asked", () => {
+    const part = vote({ deployed: having(...serving), unasked: { [two.digest]: [alpha] } })
+    expect(part.asked).toEqual([two.digest, "linear active"])
+    expect(part.answers.map(({ instrument }) => instrument)).toEqual([alpha, bravo])
+    expect(versionsOf(part.answers)).toEqual([
+      [linearVersion, "none"],
+      [two.digest, "none"]
+    ])
+    const none = vote({ deployed: having(...serving), unasked: { [two.digest]: [alpha, bravo] } })
+    expect(none.asked).toEqual(["linear active"])
+  })
+
+  it("is the linear forecaster's on what the version that stands in cannot be asked", () => {
+    const { answers } = vote({
+      ...{ deployed: having(...serving), broken: [two.digest], unasked: { [one.digest]: [bravo] } }
+    })
+    expect(versionsOf(answers)).toEqual([
+      [one.digest, "previous"],
+      [linearVersion, "baseline"]
+    ])
+  })
+
   it("is that of the version before it where it cannot be run, and says so", () => {
     const { answers, asked } = vote({ deployed: having(...serving), broken: [two.digest] })
     expect(asked).toEqual([two.digest, one.digest])
@@ -191,6 +223,7 @@ describe("a vote", () => {
       deployed: () => deployed,
       networks: {
         describe: () => Effect.die("nobody asks"),
+        whyNot: () => Effect.fail(died),
         answer: () => Effect.fail(died)
       },
       linear: (of) => Effect.succeed(of.map(() => abstention("deep-learning"))),
@@ -207,6 +240,13 @@ describe("a vote", () => {
     const first = having(...serving, retired(one.digest))
     expect(vote({ deployed: first }, "previous").asked).toEqual(["linear active"])
     expect(vote({ deployed: having(...deployedOnly) }, "previous").asked).toEqual(["linear previous"])
+  })
+
+  it("of the previous model is the linear forecaster's on what either of the two cannot be asked", () => {
+    const of = (unasked: NonNullable<Given["unasked"]>) =>
+      vote({ deployed: having(...serving), unasked }, "previous").asked
+    expect(of({ [two.digest]: [alpha] })).toEqual([one.digest, "linear previous"])
+    expect(of({ [one.digest]: [alpha] })).toEqual([one.digest, "linear active"])
   })
 
   it("of a version is that version's, network or not", () => {
@@ -293,6 +333,21 @@ describe("a model that is asked by its name", () => {
     }
     const votes = named({ deployed: having(...serving), linearSince: 0 }, "serving", of)
     expect(answersOf(votes).filter(({ _tag }) => _tag === "Abstention")).toHaveLength(2)
+  })
+
+  it("abstains where it does not look, and what votes leaves that to what the linear forecaster had not learned", () => {
+    const unasked = { [two.digest]: [bravo] }
+    const deployed = having(...serving)
+    expect(named({ deployed, unasked }, "lstm").asked).toEqual([two.digest])
+    const shared = named({ deployed, unasked }, "serving")
+    expect(versionsOf(answersOf(shared))).toEqual([
+      [two.digest, "none"],
+      [linearVersion, "none"]
+    ])
+    expect(shared.answers[1]?.classes).toBeNull()
+    const late = named({ deployed, unasked, linearSince: asOfAt(201) }, "serving")
+    expect(answersOf(late).map(({ _tag }) => _tag)).toEqual(["Opinion", "Abstention"])
+    expect(late.asked).toEqual([two.digest])
   })
 
   it("has the version before it stand in, then the linear forecaster, without what is not theirs", () => {

@@ -1,110 +1,63 @@
+import { mkdirSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
 import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect, Either, Exit, Fiber, Logger, Option, type Scheduler, Scope } from "effect"
-import { seriesOf } from "../../../src/agents/deep-learning/BarWindows.ts"
+import { Deferred, Effect, Exit, Fiber, Logger, Option, type Scheduler, Scope } from "effect"
 import type { DeepState } from "../../../src/agents/deep-learning/DeepLearner.ts"
 import {
   champion,
   learnedTo,
+  modelOfKind,
   networkAlias,
   noneDeployed,
   servingAlias
 } from "../../../src/agents/deep-learning/Deployed.ts"
 import type { Context } from "../../../src/agents/deep-learning/history.ts"
-import {
-  askMatured,
-  compareMatured,
-  maturedRows,
-  recalibrated,
-  recalibration
-} from "../../../src/agents/deep-learning/review.ts"
+import { compareMatured, recalibration } from "../../../src/agents/deep-learning/review.ts"
 import { makeTrainings } from "../../../src/agents/deep-learning/Trainings.ts"
 import type { TrainingRequest } from "../../../src/agents/deep-learning/trainOnHistory.ts"
-import { calibrate } from "../../../src/agents/training/HeldOut.ts"
-import { checkModel } from "../../../src/agents/training/ModelFile.ts"
-import { barsBeforeOf, inputSchema, type ModelInput } from "../../../src/agents/training/ModelInput.ts"
-import type { AskModel, ModelAnswers } from "../../../src/agents/training/ModelRun.ts"
-import { pickRows, type QuestionRows, questionBarsBefore } from "../../../src/agents/training/QuestionRows.ts"
+import type { Made } from "../../../src/agents/trainer/frames.ts"
+import { barsBeforeOf, inputSchema } from "../../../src/agents/training/ModelInput.ts"
+import { questionBarsBefore } from "../../../src/agents/training/QuestionRows.ts"
 import type { Voter } from "../../../src/agents/voter/Addition.ts"
 import type { Fitted } from "../../../src/agents/voter/Learner.ts"
 import { emitLinear } from "../../../src/learning/LinearOpinion.ts"
 import { evaluateScore } from "../../../src/learning/OpinionModel.ts"
 import type { Calibrator } from "../../../src/learning/ScoreCalibrator.ts"
-import { runThrough } from "../../../src/learning/steps.ts"
 import { ArtefactRefused, DeploymentConflict, NotReady } from "../../../src/protocols/errors.ts"
 import type { Deployment, ModelManifest } from "../../../src/protocols/Model.ts"
+import type { NetworkModel, TrainingEvent } from "../../../src/protocols/Prediction.ts"
 import { TimeFrame } from "../../../src/protocols/TimeFrame.ts"
 import { BusUnavailable } from "../../../src/protocols/wire/errors.ts"
 import { sha256 } from "../../../src/protocols/wire/Json.ts"
 import { keyedRandom } from "../../../src/protocols/wire/KeyedRandom.ts"
-import { askOnnx, randomCalibrator } from "../../learning/opinions.ts"
+import { randomCalibrator } from "../../learning/opinions.ts"
 import { bundled } from "../../support/bundle.ts"
-import { asOfAt, simulated, timeFrame } from "../feedEvents.ts"
+import { temporaryDirectory } from "../../support/directory.ts"
+import { asOfAt, instrumentOf, timeFrame } from "../feedEvents.ts"
 import { activated, manifestOf, published } from "../model-manager/manifests.ts"
 import { settingsWith } from "../settings.ts"
-import { artefactOf, input } from "../training/models.ts"
+import { artefactOfAll, input, trainedOnAll } from "../training/models.ts"
 import { contextOf } from "./context.ts"
+import {
+  asOf,
+  bars,
+  calibratedAs,
+  fittedTo,
+  horizonBars,
+  instruments,
+  lately,
+  network,
+  right,
+  rows,
+  run,
+  saidBy,
+  settings,
+  since,
+  sureOf
+} from "./outcomes.ts"
 
-const settings = settingsWith()
-const { costs, orchestrator, run } = settings
-const { horizonBars } = orchestrator
 const lstmAlias = networkAlias("lstm", timeFrame)
 const serving = servingAlias(timeFrame)
-
-const { events, instruments } = simulated({ seed: 31, count: 500, world: "efficient" })
-const bars = events.flatMap(({ payload }) => payload.bars)
-const since = asOfAt(199)
-const asOf = asOfAt(499)
-
-/** The outcomes that a review of what has learned up to `since` is made of. */
-const rows = await Effect.runPromise(
-  maturedRows(
-    instruments.map((one) =>
-      seriesOf(
-        one,
-        timeFrame,
-        bars.filter(({ instrument }) => instrument === one.id)
-      )
-    ),
-    since,
-    { barsBefore: barsBeforeOf(input), horizonBars, costs }
-  )
-)
-const part = (from: number, to: number) =>
-  pickRows(
-    rows,
-    Uint32Array.from({ length: to - from }, (_, i) => from + i)
-  )
-
-/** What an artefact says of the rows, without a model host. */
-const saidBy = (artefact: Uint8Array): Promise<ModelAnswers> => {
-  const sees = Either.getOrThrow(checkModel(artefact)).input as ModelInput
-  const ask: AskModel = ({ band, columns, features, rows: count, sigma }) =>
-    Effect.promise(async () => {
-      const said = await askOnnx(
-        artefact,
-        Array.from({ length: count }, (_, i) => ({
-          features: features.subarray(i * columns, (i + 1) * columns),
-          sigma: sigma[i] as number,
-          band: band[i] as number
-        }))
-      )
-      return {
-        probabilities: Float32Array.from(
-          said.flatMap(({ probabilities: { buy, hold, sell } }) => [sell, hold, buy])
-        ),
-        expectedReturn: Float32Array.from(said, ({ expectedReturn }) => expectedReturn),
-        spread: Float32Array.from(said, ({ spread }) => spread),
-        score: Float32Array.from(said, ({ score }) => score),
-        classes: new Float32Array()
-      }
-    })
-  return Effect.runPromise(askMatured({ input: sees, ask, rowsMax: rows.rows }, rows))
-}
-const fittedTo = (scores: ArrayLike<number>, of: QuestionRows): Calibrator =>
-  Either.getOrThrow(runThrough(calibrate(Float64Array.from(scores), of)))
-const calibratedAs = (artefact: Uint8Array, calibrator: Calibrator) =>
-  recalibrated(artefact, calibrator) as Uint8Array
-
 const linearNames = inputSchema({ kind: "closes", lags: 3 })
 const linearOf = (name: string, calibrator: Calibrator) => {
   const random = keyedRandom("linear", name)
@@ -120,16 +73,6 @@ const linearOf = (name: string, calibrator: Calibrator) => {
   })
 }
 
-const network = artefactOf()
-const scores = (await saidBy(network)).score
-/** Right on all of the outcomes, right on the latest third, and sure of what seldom comes. */
-const right = fittedTo(scores, rows)
-const cut = rows.rows - Math.floor(rows.rows / 3)
-const lately = fittedTo(scores.subarray(cut), part(cut, rows.rows))
-const sureOf = (calibrator: Calibrator, side: "sell" | "buy", by: number): Calibrator => ({
-  ...calibrator,
-  [side]: { ...calibrator[side], intercept: calibrator[side].intercept + by }
-})
 const skewed = sureOf(right, "sell", 2.5)
 
 const anyLinear = linearOf("before", randomCalibrator(keyedRandom("any")))
@@ -162,13 +105,26 @@ const deploymentOf = (alias: string, version: Version, changes: Partial<Deployme
   reason: "it was better",
   ...changes
 })
+/** A network that looks at some instruments together, one of which is followed nowhere. */
+const lost = instrumentOf("LOST").id
+const unaskedWith = (changes: Partial<ModelManifest> = {}) => {
+  const ids = [...instruments.map(({ id }) => id), lost]
+  const artefact = artefactOfAll({ ...trainedOnAll, data: { ...trainedOnAll.data, instruments: ids } })
+  return versionOf(artefact, { kind: "network-gru", ...changes })
+}
 const before = versionOf(linearBefore, { kind: "linear" })
 const now = versionOf(linearNow, { kind: "linear" })
 
 let script = ""
+let trainer = ""
+let directory = ""
 const scope = Effect.runSync(Scope.make())
 beforeAll(async () => {
-  script = await Effect.runPromise(Scope.extend(bundled("src/agents/model-host/main.ts"), scope))
+  const inScope = <A>(made: Effect.Effect<A, never, Scope.Scope>) =>
+    Effect.runPromise(Scope.extend(made, scope))
+  script = await inScope(bundled("src/agents/model-host/main.ts"))
+  trainer = await inScope(bundled("test/agents/deep-learning/standInTrainer.ts"))
+  directory = await inScope(temporaryDirectory)
 })
 afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)))
 
@@ -221,7 +177,8 @@ const trainingsOf = (given: Given = {}) => {
         active.set(alias, deployment)
         activations.push(deployment)
         return Effect.succeed(deployment)
-      })
+      }),
+    active: (alias: string) => Effect.sync(() => active.get(alias) ?? null)
   }
   const linear = deploymentOf("deep-learning/linear/1h", now)
   const { asked, context } = contextOf(bars)
@@ -235,13 +192,14 @@ const trainingsOf = (given: Given = {}) => {
     } as unknown as Voter<DeepState>,
     settings: settingsWith(given.changes),
     deployed,
-    directory: "/nowhere",
+    directory,
+    enter: () => Effect.void,
     programs: {
       root: "/nowhere",
       modelHost: script,
       sentimentHost: "/nowhere",
       trainingHost: "/nowhere",
-      trainer: "/nowhere"
+      trainer
     }
   })
   if (given.network !== undefined) {
@@ -256,7 +214,23 @@ const trainingsOf = (given: Given = {}) => {
     }
   }
   const ofServing = () => activations.filter(({ alias }) => alias === serving)
-  return { trainings, deployed, publications, activations, ofServing, artefacts, asked }
+  /** By somebody else; the agent is told by the models' stream, unless it is not. */
+  const deployElsewhere = (alias: string, version: Version, isTold = true) =>
+    Effect.gen(function* () {
+      artefacts.set(version.manifest.digest, version.artefact)
+      const why = { since: asOf, reason: "it is newer" }
+      const deployment = yield* Effect.orDie(
+        manager.activate(alias, version.manifest.digest, active.get(alias) ?? null, why)
+      )
+      if (!isTold) return
+      trainings.onModels(published(version.manifest))
+      trainings.onModels(activated(deployment.version, deployment))
+    })
+  const activeOf = (alias: string) => active.get(alias)?.version
+  return {
+    ...{ trainings, deployed, publications, activations, ofServing, artefacts, asked },
+    ...{ manager, deployElsewhere, activeOf }
+  }
 }
 
 const quietly = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
@@ -310,6 +284,34 @@ describe("a network that votes", () => {
       const { ofServing } = yield* judged(artefact, { votes: { previous: null } })
       const expected = yield* Effect.promise(() => compared(artefact, linearNow))
       expect(ofServing()[0]?.reason).toContain(`${expected.before.toFixed(4)} of what voted before`)
+    })
+  )
+
+  it.live("is judged beside the linear forecaster of now, where what voted before can be asked nothing", () =>
+    Effect.gen(function* () {
+      const artefact = calibratedAs(network, skewed)
+      const gone = unaskedWith()
+      const made = trainingsOf({ network: versionOf(artefact), votes: { previous: gone.manifest.digest } })
+      made.artefacts.set(gone.manifest.digest, gone.artefact)
+      yield* quietly(made.trainings.review(timeFrame, asOf))
+      const expected = yield* Effect.promise(() => compared(artefact, linearNow))
+      expect(made.ofServing()[0]?.reason).toContain(`${expected.before.toFixed(4)} of what voted before`)
+    })
+  )
+
+  it.live("goes where it can be asked nothing any more", () =>
+    Effect.gen(function* () {
+      const gone = unaskedWith({ kind: "network-lstm" })
+      const made = trainingsOf({ network: gone, votes: { previous: before.manifest.digest } })
+      yield* quietly(made.trainings.review(timeFrame, asOf))
+      expect(made.ofServing()).toMatchObject([
+        {
+          version: now.manifest.digest,
+          since: asOf,
+          reason: `the model looks at 3 instruments together, and ${lost} is not followed here`
+        }
+      ])
+      expect(champion(made.deployed, timeFrame)).toBeUndefined()
     })
   )
 
@@ -481,9 +483,28 @@ describe("a review of a network", () => {
       const { asked, trainings } = trainingsOf({ network: drifted })
       const at = asOfAt(259)
       yield* trainings.review(timeFrame, at)
-      const first = Math.min(...asked.map(({ asOf: to, count }) => to - count * 3_600_000))
+      const first = Math.min(...asked.map(({ asOf: to, before = to, count }) => before - count * 3_600_000))
       expect(first).toBeLessThanOrEqual(since - questionBarsBefore * 3_600_000)
     })
+  )
+
+  it.live(
+    "is asked about the instruments that it looks at together, and about nothing where one is missing",
+    () =>
+      Effect.gen(function* () {
+        const [, other] = instruments.map(({ id }) => id)
+        const lookingAt = (...ids: ReadonlyArray<string>) => {
+          const data = { ...trainedOnAll.data, instruments: ids }
+          return versionOf(artefactOfAll({ ...trainedOnAll, data }))
+        }
+        const { publications, trainings } = trainingsOf({ network: lookingAt(String(other)) })
+        yield* trainings.review(timeFrame, asOf)
+        const outcomes = publications[0]?.metrics.find(({ name }) => name === "matured-outcomes")?.value
+        expect(outcomes).toBe(rows.instrument.filter((index) => index === 1).length)
+        const missing = trainingsOf({ network: lookingAt(String(other), "sim:OTHER:spot") })
+        yield* quietly(missing.trainings.review(timeFrame, asOf))
+        expect(missing.publications).toEqual([])
+      })
   )
 
   it.live("of other time frames is left to their own, and one that is not there is none", () =>
@@ -495,6 +516,181 @@ describe("a review of a network", () => {
       yield* trainings.review(timeFrame, asOf)
       yield* trainingsOf().trainings.review(timeFrame, asOf)
       expect([asked, publications]).toEqual([[], []])
+    })
+  )
+})
+
+describe("a review that ends too late", () => {
+  const newer = versionOf(calibratedAs(network, right), { fittedAsOf: asOf, configuration: "d".repeat(64) })
+
+  it.live("leaves the vote to whoever has come by it meanwhile", () =>
+    Effect.gen(function* () {
+      const made = trainingsOf({
+        network: versionOf(calibratedAs(network, skewed)),
+        votes: { previous: before.manifest.digest }
+      })
+      const { fetch } = made.manager
+      let isTaken = false
+      made.manager.fetch = (version) =>
+        Effect.suspend(() => {
+          if (isTaken || version !== before.manifest.digest) return fetch(version)
+          isTaken = true
+          return Effect.zipRight(made.deployElsewhere(serving, newer), fetch(version))
+        })
+      yield* quietly(made.trainings.review(timeFrame, asOf))
+      expect(isTaken).toBe(true)
+      expect(made.activeOf(serving)).toBe(newer.manifest.digest)
+      expect(champion(made.deployed, timeFrame)?.deployment.version).toBe(newer.manifest.digest)
+    })
+  )
+
+  it.live("makes nothing of a network in the place of which another was deployed", () =>
+    Effect.gen(function* () {
+      const old = versionOf(calibratedAs(network, skewed))
+      for (const when of ["fetch", "publish"] as const) {
+        const made = trainingsOf({ network: old })
+        const { fetch, publish } = made.manager
+        const deployed = made.deployElsewhere(lstmAlias, newer)
+        if (when === "fetch") {
+          made.manager.fetch = (version) =>
+            made.activeOf(lstmAlias) === newer.manifest.digest
+              ? fetch(version)
+              : Effect.zipRight(deployed, fetch(version))
+        } else {
+          made.manager.publish = (fitted, parent) => Effect.tap(publish(fitted, parent), () => deployed)
+        }
+        yield* quietly(made.trainings.review(timeFrame, asOf))
+        expect([when, made.publications.length]).toEqual([when, when === "fetch" ? 0 : 1])
+        expect(made.activeOf(lstmAlias)).toBe(newer.manifest.digest)
+        expect(made.deployed.deployments.get(lstmAlias)?.version).toBe(newer.manifest.digest)
+      }
+    })
+  )
+})
+
+describe("a network that has just been trained", () => {
+  const fittedOf = ({ artefact, manifest }: Version): Fitted => {
+    const { bytes: _bytes, digest: _digest, parent: _parent, ...rest } = manifest
+    return { artefact, manifest: rest, reason: "it was learned" }
+  }
+  /** Trains what is given as having been made. */
+  const trainedAs = (made: ReturnType<typeof trainingsOf>, version: Version) =>
+    Effect.gen(function* () {
+      const model = modelOfKind(version.manifest.kind) as NetworkModel
+      const folder = join(directory, "training", `${model}-${timeFrame}`)
+      mkdirSync(folder, { recursive: true })
+      const { artefact, ...fitted } = fittedOf(version)
+      const answer: Made = { ...fitted, isBetter: true, heldOutFrom: asOfAt(200) }
+      writeFileSync(join(folder, "made.json"), JSON.stringify(answer))
+      writeFileSync(join(folder, "artefact"), artefact)
+      const told: Array<TrainingEvent> = []
+      const request: TrainingRequest = { model, timeFrame, asOf }
+      yield* quietly(made.trainings.train(timeFrame, request, (event) => Effect.sync(() => told.push(event))))
+      const last = told.at(-1)
+      if (last?._tag !== "Trained") throw new Error("it was not trained")
+      return last
+    })
+  const configuration = "d".repeat(64)
+  const better = versionOf(calibratedAs(network, sureOf(right, "sell", 0.3)), {
+    fittedAsOf: asOf,
+    configuration
+  })
+  const old = versionOf(calibratedAs(network, skewed))
+
+  it.live("takes the vote of one that was worse as it was deployed, whatever that has seen since", () =>
+    Effect.gen(function* () {
+      const made = trainingsOf({ network: old, votes: { previous: before.manifest.digest } })
+      // Its calibrator has learned from what is held out.
+      const metrics = [{ name: learnedTo, value: old.manifest.fittedAsOf }]
+      const anew = versionOf(calibratedAs(network, right), { metrics, fittedAsOf: asOf })
+      yield* made.deployElsewhere(lstmAlias, anew)
+      expect(champion(made.deployed, timeFrame)).toMatchObject({
+        manifest: { digest: anew.manifest.digest },
+        deployment: { version: old.manifest.digest }
+      })
+      const gru = versionOf(better.artefact, { ...better.manifest, kind: "network-gru" })
+      const last = yield* trainedAs(made, gru)
+      const expected = { isDeployed: true, isServing: true, reason: "it was learned" }
+      expect(last).toMatchObject({ version: gru.manifest.digest, ...expected })
+      expect(made.deployed.deployments.get(serving)).toMatchObject({
+        version: gru.manifest.digest,
+        previous: old.manifest.digest
+      })
+      // It votes already.
+      expect(yield* trainedAs(made, gru)).toMatchObject(expected)
+      expect(made.ofServing()).toHaveLength(1)
+    })
+  )
+
+  it.live("does not take the vote of one that is better, and says so", () =>
+    Effect.gen(function* () {
+      const made = trainingsOf({ network: better, votes: { previous: before.manifest.digest } })
+      const last = yield* trainedAs(made, old)
+      expect(last).toMatchObject({ isDeployed: true, isServing: false })
+      expect(last.reason).toMatch(
+        /^it was learned; it does not vote: on \d+ outcomes the lstm that votes has a log loss of /
+      )
+      expect(made.ofServing()).toEqual([])
+    })
+  )
+
+  it.live("takes the vote of one that can be asked nothing here any more", () =>
+    Effect.gen(function* () {
+      const gone = unaskedWith({ kind: "network-lstm" })
+      const made = trainingsOf({ network: gone, votes: { previous: before.manifest.digest } })
+      expect(yield* trainedAs(made, old)).toMatchObject({ isDeployed: true, isServing: true })
+      expect(made.activeOf(serving)).toBe(old.manifest.digest)
+    })
+  )
+
+  it.live("does not take the vote of whoever has come by it while they were compared", () =>
+    Effect.gen(function* () {
+      const made = trainingsOf({ network: old, votes: { previous: before.manifest.digest } })
+      const other = versionOf(calibratedAs(network, right), { configuration: "e".repeat(64) })
+      const { fetch } = made.manager
+      made.manager.fetch = (version) => {
+        made.manager.fetch = fetch
+        return Effect.zipRight(made.deployElsewhere(serving, other), fetch(version))
+      }
+      const last = yield* trainedAs(made, better)
+      expect(last).toMatchObject({ isDeployed: true, isServing: false })
+      expect(last.reason).toContain(`it does not vote: "${serving}" serves ${other.manifest.digest}`)
+      expect(made.activeOf(serving)).toBe(other.manifest.digest)
+    })
+  )
+
+  it.live("votes in the place of the linear forecaster, which is there to go back to", () =>
+    Effect.gen(function* () {
+      const made = trainingsOf()
+      expect(yield* trainedAs(made, better)).toMatchObject({ isDeployed: true, isServing: true })
+      expect(made.ofServing()).toMatchObject([
+        { version: now.manifest.digest, previous: null },
+        { version: better.manifest.digest, previous: now.manifest.digest }
+      ])
+    })
+  )
+
+  it.effect("replaces what was made of the one before it meanwhile, which one that is not new does not", () =>
+    Effect.gen(function* () {
+      const other = versionOf(calibratedAs(network, right))
+      const meanwhile = () => {
+        const made = trainingsOf({ network: old })
+        const { publish } = made.manager
+        made.manager.publish = (fitted, parent) =>
+          Effect.tap(publish(fitted, parent), () => made.deployElsewhere(lstmAlias, other, false))
+        return made
+      }
+      const made = meanwhile()
+      expect(yield* made.trainings.deploy(fittedOf(better))).toBe(true)
+      expect(made.deployed.deployments.get(lstmAlias)).toMatchObject({
+        version: better.manifest.digest,
+        previous: other.manifest.digest
+      })
+      const shipped = meanwhile()
+      expect((yield* Effect.flip(shipped.trainings.deploy(fittedOf(better), 0)))._tag).toBe(
+        "DeploymentConflict"
+      )
+      expect(shipped.activeOf(lstmAlias)).toBe(other.manifest.digest)
     })
   )
 })

@@ -5,7 +5,8 @@ import {
   compareMatured,
   maturedRows,
   recalibrated,
-  recalibration
+  recalibration,
+  seriesSeenBy
 } from "../../../src/agents/deep-learning/review.ts"
 import type { OpinionBatch } from "../../../src/agents/model-host/ModelHost.ts"
 import { calibrate, forecastsOf } from "../../../src/agents/training/HeldOut.ts"
@@ -83,6 +84,30 @@ describe("the rows that a review looks at", () => {
     expect([...before.asOf]).toEqual([...same.asOf])
     expect([...before.label]).toEqual([...same.label])
     expect([...before.z]).toEqual([...same.z])
+  })
+})
+
+describe("the series that models can be asked about", () => {
+  const [one = "", other = ""]: ReadonlyArray<string> = series.map(({ instrument }) => instrument.id)
+  const seen = (...panels: ReadonlyArray<ReadonlyArray<string> | null>) =>
+    seriesSeenBy(
+      series,
+      panels.map((together) => ({ together }))
+    )
+
+  it("are all, or those that one of them looks at together, in its order", () => {
+    expect(seen(null, null)).toEqual(Either.right(series))
+    expect(seen(null, [other, one])).toEqual(Either.right([...series].reverse()))
+    expect(seen([other], [other])).toEqual(Either.right([series[1]]))
+  })
+
+  it("are none where they look at different ones, or at one that is not followed", () => {
+    expect(seen([one, other], [one])).toEqual(
+      Either.left("it does not look at the same instruments as what it is compared with")
+    )
+    expect(seen([one, "sim:OTHER:spot"])).toEqual(
+      Either.left("it looks at 2 instruments together, of which 1 are followed here")
+    )
   })
 })
 

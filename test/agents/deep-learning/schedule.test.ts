@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import fc from "fast-check"
 import {
-  dueNetwork,
+  dueModel,
   hasSchedule,
   paceMsMin,
   type TrainingSchedule
@@ -9,7 +9,11 @@ import {
 import type { NetworkModel } from "../../../src/protocols/Prediction.ts"
 
 const frameMs = 60_000
-const schedule: TrainingSchedule = { networks: ["lstm", "cnn", "dlinear"], everyBars: 100, barsMin: 500 }
+const schedule: TrainingSchedule<NetworkModel> = {
+  models: ["lstm", "cnn", "dlinear"],
+  everyBars: 100,
+  barsMin: 500
+}
 const asOf = 1_700_000_000_000
 const bars = { seen: 500, asOf, frameMs }
 
@@ -19,12 +23,12 @@ const lastOf = (ago: Ago) => (model: NetworkModel) => {
   const since = ago[model]
   return since === undefined ? undefined : asOf - since * frameMs
 }
-const due = (ago: Ago, changes: Partial<TrainingSchedule> = {}) =>
-  dueNetwork({ ...schedule, ...changes }, bars, lastOf(ago))
+const due = (ago: Ago, changes: Partial<TrainingSchedule<NetworkModel>> = {}) =>
+  dueModel({ ...schedule, ...changes }, bars, lastOf(ago))
 
 describe("the network that is due", () => {
   it("is none before there are bars enough, and the first of the list then", () => {
-    expect(dueNetwork(schedule, { ...bars, seen: 499 }, lastOf({}))).toBeUndefined()
+    expect(dueModel(schedule, { ...bars, seen: 499 }, lastOf({}))).toBeUndefined()
     expect(due({})).toBe("lstm")
   })
 
@@ -41,7 +45,7 @@ describe("the network that is due", () => {
 
   it("is the first of the list where two were trained at the same time, and none of an empty list", () => {
     expect(due({ lstm: 120, cnn: 120, dlinear: 120 })).toBe("lstm")
-    expect(due({}, { networks: [] })).toBeUndefined()
+    expect(due({}, { models: [] })).toBeUndefined()
   })
 
   it("never is one that was trained less than the interval ago, nor younger than another that is due", () => {
@@ -49,10 +53,10 @@ describe("the network that is due", () => {
     fc.assert(
       fc.property(fc.record({ lstm: ago, cnn: ago, dlinear: ago }), (given) => {
         const found = due(given)
-        const ages = schedule.networks.map((model) => given[model as keyof typeof given] ?? Infinity)
+        const ages = schedule.models.map((model) => given[model as keyof typeof given] ?? Infinity)
         const oldest = Math.max(...ages)
         if (oldest < schedule.everyBars) expect(found).toBeUndefined()
-        else expect(found).toBe(schedule.networks[ages.indexOf(oldest)])
+        else expect(found).toBe(schedule.models[ages.indexOf(oldest)])
       })
     )
   })

@@ -47,8 +47,9 @@ describe("the history of closes", () => {
 
   it("keeps as many bars as it is told to and few more, its columns alike", () => {
     for (const count of [99, 100, 163, 164, 165, 500]) {
-      const { asOfs, closes, opens } = historyOf(count, 100)
-      expect([opens.length, closes.length]).toEqual([asOfs.length, asOfs.length])
+      const { asOfs, closes, opens, openTimes } = historyOf(count, 100)
+      const { length } = asOfs
+      expect([openTimes.length, opens.length, closes.length]).toEqual([length, length, length])
       expect(asOfs.length).toBeGreaterThanOrEqual(Math.min(count, 100))
       expect(asOfs.length).toBeLessThanOrEqual(164)
       expect(asOfs.at(-1)).toBe(asOfAt(count - 1))
@@ -73,13 +74,14 @@ describe("the history of closes", () => {
     const number = fc.double({ noNaN: true, noDefaultInfinity: true })
     fc.assert(
       fc.property(
-        fc.array(fc.tuple(number, number, number), { maxLength: 50 }),
+        fc.array(fc.tuple(number, number, number, number), { maxLength: 50 }),
         fc.boolean(),
         (rows, closeOnly) => {
           const history = {
-            asOfs: rows.map(([asOf]) => asOf),
-            opens: rows.map(([, open]) => open),
-            closes: rows.map(([, , close]) => close),
+            openTimes: rows.map(([openTime]) => openTime),
+            asOfs: rows.map(([, asOf]) => asOf),
+            opens: rows.map(([, , open]) => open),
+            closes: rows.map(([, , , close]) => close),
             closeOnly
           }
           const json = Schema.parseJson(EncodedHistory)

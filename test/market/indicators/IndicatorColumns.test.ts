@@ -103,11 +103,32 @@ describe("the indicators of a history", () => {
     for (let bar = 0; bar < 40; bar++) {
       const one: WalkBar = [102 + (bar % 5), 98 - (bar % 3), 100 + (bar % 2), 10]
       for (const field of [0, 1, 2, 3]) {
-        const spoilt = one.map((value, i) => (i === field ? Number.NaN : value)) as unknown as WalkBar
+        const none = field === 3 ? Number.POSITIVE_INFINITY : Number.NaN
+        const spoilt = one.map((value, i) => (i === field ? none : value)) as unknown as WalkBar
         expect(() => stream.push(...spoilt)).toThrow(`Bar ${bar} holds a number that is not finite.`)
       }
       expect(stream.push(...one)).toEqual(undisturbed.push(...one))
     }
+  })
+
+  it("have those of volume begin anew behind a bar that has none, and the others do not mind", () => {
+    fc.assert(
+      fc.property(bars, fc.nat(79), (history, at) => {
+        const without = history.map(
+          (bar, i): WalkBar => (i === at ? [bar[0], bar[1], bar[2], Number.NaN] : bar)
+        )
+        const columns = indicatorColumns(columnsOf(without))
+        const whole = indicatorColumns(columnsOf(history))
+        const behind = indicatorColumns(columnsOf(history.slice(at + 1)))
+        for (const name of indicatorNames) {
+          const isOfVolume = name === "mfi14" || name === "obv"
+          const expected = isOfVolume
+            ? [...whole[name].slice(0, at), ...(at < history.length ? [Number.NaN] : []), ...behind[name]]
+            : [...whole[name]]
+          expect([name, ...columns[name]]).toEqual([name, ...expected])
+        }
+      })
+    )
   })
 
   it("do not look at the volume of a series that has none", () => {
