@@ -134,6 +134,9 @@ describe("the settings", () => {
       expect(yield* refusal("--config", "/nowhere/mine.yaml")).toContain("/nowhere/mine.yaml cannot be read")
       expect(yield* refusal("--seed", "many")).toContain("the flag --run.seed")
       expect(yield* refusal("--speed", "quick")).toContain("expected max, real or a factor like 60x")
+      expect(yield* refusal("--market-data.live.barrier-ms", "2000")).toMatch(
+        /marketData\.live\.barrierMs.*more than marketData\.live\.handOverMs \(2000\)/
+      )
       yield* environment({ DL_DROPOUT_RATE: "2" })
       const line = yield* refusal()
       expect(line).toContain("DL_DROPOUT_RATE")
