@@ -21,8 +21,9 @@ describe("reading a bar file", () => {
     Effect.gen(function* () {
       const text = barsText(300)
       const path = put(yield* temporaryDirectory, "ALPHA_1h.csv", text)
-      const { digest, ...read } = yield* readBarFile({ path })
+      const { digest, strays, ...read } = yield* readBarFile({ path })
       expect(read).toEqual(parse(path, text))
+      expect(strays).toBeNull()
       expect(read).toMatchObject({ bars: 300, refused: 0, timeFrame: "1h", layout: "single" })
       expect(digest).toBe(sha256(text))
     })

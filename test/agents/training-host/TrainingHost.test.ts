@@ -113,12 +113,20 @@ describe("the training host", () => {
     () =>
       Effect.gen(function* () {
         const options = yield* host()
-        const whole = succeeded(yield* drive(options, makeJob(yield* temporaryDirectory)))
-        let pid = 0
-        const killed = yield* drive(options, makeJob(yield* temporaryDirectory), (event) =>
+        const long = specWith({ epochsMax: 20 })
+        const whole = succeeded(yield* drive(options, makeJob(yield* temporaryDirectory, long)))
+        // Two lives are ended by their first epoch, whichever it is: what was done by then may not be known yet.
+        const pids: Array<number> = []
+        let alive = 0
+        const killed = yield* drive(options, makeJob(yield* temporaryDirectory, long), (event) =>
           Effect.sync(() => {
-            if (event.type === "started") pid = event.pid
-            if (event.type === "epoch" && event.epoch < 2) process.kill(pid, "SIGKILL")
+            if (event.type === "started") {
+              alive = event.pid
+              pids.push(alive)
+            }
+            if (event.type !== "epoch" || alive === 0 || pids.length > 2) return
+            process.kill(alive, "SIGKILL")
+            alive = 0
           })
         )
         const result = succeeded(killed)
