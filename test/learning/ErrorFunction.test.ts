@@ -26,11 +26,15 @@ describe("the error function", () => {
 
   it("is odd, rises, and makes one with its complement", () => {
     fc.assert(
-      fc.property(fc.double({ min: -30, max: 30, noNaN: true }), fc.double({ min: 0, max: 1 }), (x, more) => {
-        expect(erf(-x)).toBe(-erf(x))
-        expect(erf(x) + erfc(x)).toBeCloseTo(1, 14)
-        expect(erf(x + more) - erf(x)).toBeGreaterThan(-1e-15)
-      })
+      fc.property(
+        fc.double({ min: -30, max: 30, noNaN: true }),
+        fc.double({ min: 0, max: 1, noNaN: true }),
+        (x, more) => {
+          expect(erf(-x)).toBe(-erf(x))
+          expect(erf(x) + erfc(x)).toBeCloseTo(1, 14)
+          expect(erf(x + more) - erf(x)).toBeGreaterThan(-1e-15)
+        }
+      )
     )
   })
 
