@@ -3,8 +3,6 @@
  * nine of every file of market features of the reference data to 1e-7 of their value. The reference takes its returns from
  * adjusted closes and its dollar volumes from plain ones, so the panel is followed twice.
  */
-import { existsSync, readdirSync } from "node:fs"
-import { join } from "node:path"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { featureSources } from "../../src/agents/streams/featureSources.ts"
@@ -16,19 +14,10 @@ import { nyseSessionOn } from "../../src/market/time/NyseSessions.ts"
 import { settingsWith } from "../agents/settings.ts"
 import { instrumentOf } from "../market/streams/bars.ts"
 import { drained } from "../market/streams/series.ts"
-import { root } from "./referenceFiles.ts"
+import { filesIn, root } from "./referenceFiles.ts"
 import { readTable } from "./talibFiles.ts"
 
 const relativeErrorMax = 1e-7
-const filesIn = (folder: string): ReadonlyArray<string> => {
-  const path = join(root, folder)
-  return existsSync(path)
-    ? readdirSync(path)
-        .filter((name) => /\.csv(\.gz)?$/.test(name))
-        .sort()
-        .map((name) => join(path, name))
-    : []
-}
 const tables = filesIn("features")
   .map(readTable)
   .filter(({ header }) => header.includes("vix_level"))

@@ -2,26 +2,14 @@
  * `conclave features --schema market`, by its own function, over the files in `equities`: the nine features of every file
  * of market features of the reference data to 1e-7 of their value, read back from what it writes.
  */
-import { existsSync, readdirSync } from "node:fs"
-import { join } from "node:path"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { marketFeatureTable } from "../../src/agents/features/marketFeatureFiles.ts"
 import { marketFeatureSchema } from "../../src/market/features/MarketFeatures.ts"
-import { root } from "./referenceFiles.ts"
+import { filesIn, root } from "./referenceFiles.ts"
 import { readTable } from "./talibFiles.ts"
 
 const relativeErrorMax = 1e-7
-
-const filesIn = (folder: string): ReadonlyArray<string> => {
-  const path = join(root, folder)
-  return existsSync(path)
-    ? readdirSync(path)
-        .filter((name) => /\.csv(\.gz)?$/.test(name))
-        .sort()
-        .map((name) => join(path, name))
-    : []
-}
 
 const tables = filesIn("features")
   .map((path) => ({ path, table: readTable(path) }))

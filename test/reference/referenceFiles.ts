@@ -11,14 +11,17 @@ export const root =
     ? fileURLToPath(new URL("../../../shared/data", import.meta.url))
     : resolve(fromEnvironment)
 
-const folders = ["crypto", "equities"].map((name) => join(root, name)).filter((folder) => existsSync(folder))
-
-export const files = folders.flatMap((folder) =>
-  readdirSync(folder)
-    .filter((name) => /\.csv(\.gz)?$/.test(name))
+/** The CSV files of a folder of the reference data, in the order of their names; none where it is absent. */
+export const filesIn = (name: string): ReadonlyArray<string> => {
+  const folder = join(root, name)
+  if (!existsSync(folder)) return []
+  return readdirSync(folder)
+    .filter((file) => /\.csv(\.gz)?$/.test(file))
     .sort()
-    .map((name) => join(folder, name))
-)
+    .map((file) => join(folder, file))
+}
+
+export const files = ["crypto", "equities"].flatMap(filesIn)
 
 /** Why a suite of that name is skipped, if it is. */
 export const skippedTitle = (suite: string): string =>

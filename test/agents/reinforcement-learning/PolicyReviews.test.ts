@@ -11,6 +11,7 @@ import {
   made,
   quietly,
   serving,
+  skewedAfter,
   skewedVersion,
   tableVersion,
   trainedWith
@@ -55,22 +56,14 @@ describe("the reviews of policies", () => {
     () =>
       Effect.gen(function* () {
         const run = made()
-        const { policies, reviews, trainings } = run
+        const { policies, reviews } = run
         const [, beta] = instruments.map(({ id }) => id) as [InstrumentId, InstrumentId]
-        const why = { since: asOf, reason: "for comparison" }
-        const voteFor = (version: string) =>
-          trainings.vote(timeFrame, version, policies.deployments.get(serving), why)
-        // It has learned of one instrument, and is asked of that one alone.
-        yield* trainedWith(trainings, { instruments: [beta] })
-        const before = policies.deployments.get(alias)?.version ?? ""
-        yield* voteFor(before)
-        yield* trainedWith(trainings, { seed: 2 })
-        const bad = yield* skewedVersion(run)
-        yield* voteFor(bad.digest)
+        // The first has learned of one instrument, and is asked of that one alone.
+        const { bad, before } = yield* skewedAfter(run, [beta])
         expect(policies.deployments.get(serving)?.previous).toBe(before)
         yield* quietly(reviews.review(timeFrame, asOfAt(699)))
         const now = policies.deployments.get(serving)
-        expect(now).toMatchObject({ version: tableVersion, previous: bad.digest })
+        expect(now).toMatchObject({ version: tableVersion, previous: bad })
         // 199 bars of one instrument, less the horizon.
         expect(now?.reason).toMatch(/^on 19\d matured outcomes its log loss .* is higher than the /)
       }),
@@ -145,20 +138,12 @@ describe("the reviews of policies", () => {
           [699, false, /^on 39\d matured outcomes its log loss /]
         ] as const) {
           const run = made()
-          const { artefacts, policies, reviews, trainings } = run
-          const why = { since: asOf, reason: "for comparison" }
-          const voteFor = (version: string) =>
-            trainings.vote(timeFrame, version, policies.deployments.get(serving), why)
-          yield* trainedWith(trainings, { instruments: [beta] })
-          const before = policies.deployments.get(alias)?.version ?? ""
-          yield* voteFor(before)
-          yield* trainedWith(trainings, { seed: 2 })
-          const bad = yield* skewedVersion(run)
-          yield* voteFor(bad.digest)
+          const { artefacts, policies, reviews } = run
+          const { bad, before } = yield* skewedAfter(run, [beta])
           if (!isThere) artefacts.delete(before)
           yield* quietly(reviews.review(timeFrame, asOfAt(until)))
           expect(policies.deployments.get(serving)).toMatchObject({
-            ...{ version: tableVersion, previous: bad.digest },
+            ...{ version: tableVersion, previous: bad },
             reason: expect.stringMatching(outcomes)
           })
         }

@@ -20,6 +20,7 @@ import type { Trial } from "../../../src/learning/evaluation/Trials.ts"
 import type { Calibrator } from "../../../src/learning/ScoreCalibrator.ts"
 import { runThrough } from "../../../src/learning/steps.ts"
 import { ArtefactRefused, DeploymentConflict } from "../../../src/protocols/errors.ts"
+import type { InstrumentId } from "../../../src/protocols/Instrument.ts"
 import type { Deployment } from "../../../src/protocols/Model.ts"
 import type { PolicyTrainingEvent } from "../../../src/protocols/Strategy.ts"
 import { sha256 } from "../../../src/protocols/wire/Json.ts"
@@ -175,4 +176,20 @@ export const skewedVersion = (
     const known = learnedTo === undefined ? [] : [{ name: "learned-to", value: learnedTo }]
     const metrics = [...manifest.metrics, ...known]
     return trainings.publish({ artefact, manifest: { ...manifest, metrics }, reason: "skewed" }, digest)
+  })
+
+/** A policy of some instruments votes, and then, in its place, a skewed one of all: the versions of both. */
+export const skewedAfter = (run: ReturnType<typeof made>, wanted: ReadonlyArray<InstrumentId>) =>
+  Effect.gen(function* () {
+    const { policies, trainings } = run
+    const why = { since: asOf, reason: "for comparison" }
+    const voteFor = (version: string) =>
+      trainings.vote(timeFrame, version, policies.deployments.get(serving), why)
+    yield* trainedWith(trainings, { instruments: wanted })
+    const before = policies.deployments.get(alias)?.version ?? ""
+    yield* voteFor(before)
+    yield* trainedWith(trainings, { seed: 2 })
+    const bad = yield* skewedVersion(run)
+    yield* voteFor(bad.digest)
+    return { bad: bad.digest, before }
   })
