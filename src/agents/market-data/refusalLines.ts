@@ -10,7 +10,9 @@ export const refusalLines = ({
 }: Pick<Feed, "refusals" | "rowsRefused" | "strays">): ReadonlyArray<string> => {
   const lines = strays.map(({ bars, calendar, first, path }) => {
     const date = new Date(first).toISOString().slice(0, 10)
-    return `${path}: ${bars} bars are of days without a session of ${calendar}, the first of ${date}: left out`
+    return bars === 1
+      ? `${path}: the bar of ${date} is left out: ${calendar} has no session on that day`
+      : `${path}: ${bars} bars of days without a session of ${calendar} are left out, the first of ${date}`
   })
   const told = refusals.slice(0, toldMax)
   lines.push(...told.map(({ line, path, reason }) => `${path}:${line}: refused: ${reason}`))

@@ -14,9 +14,13 @@ describe("what a feed says of what it refused", () => {
     const lines = refusalLines({ refusals, rowsRefused: 33, strays })
     expect(lines).toHaveLength(7)
     expect(lines[0]).toBe(
-      "vix.csv: 3 bars are of days without a session of nyse, the first of 2001-09-12: left out"
+      "vix.csv: 3 bars of days without a session of nyse are left out, the first of 2001-09-12"
     )
     expect(lines[1]).toBe("a.csv:2: refused: the low is above the open")
     expect(lines[6]).toBe("25 more rows were refused")
+    const one = strays.map((stray) => ({ ...stray, bars: 1 }))
+    expect(refusalLines({ refusals: [], rowsRefused: 1, strays: one })).toEqual([
+      "vix.csv: the bar of 2001-09-12 is left out: nyse has no session on that day"
+    ])
   })
 })
